@@ -1,0 +1,210 @@
+//! What a user can type.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Train, evaluate and understand image embeddings (deep metric learning), on any machine.
+#[derive(Debug, Parser)]
+#[command(name = "likewise", version, about, arg_required_else_help = true)]
+pub struct Arguments {
+    /// Show the whole chain of causes of an error.
+    #[arg(long, global = true)]
+    pub verbose: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train an embedding and report what it learned.
+    Train(Train),
+    /// Compute every metric of a finished run, or of embeddings from anywhere.
+    Evaluate(Evaluate),
+    /// Run the diagonal-lines experiment: what a training set does not reward is forgotten.
+    Toy(Toy),
+    /// List adapters, say which one `auto` takes and why, and check that it computes correctly.
+    Device(Device),
+    /// List the recipes that come with the program.
+    Recipes(Recipes),
+    /// Measure the speed of a training step on this machine.
+    Bench(Bench),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Shell to complete for.
+        shell: Shell,
+    },
+}
+
+/// Where tensors live.
+#[derive(Args, Clone, Debug)]
+pub struct DeviceChoice {
+    /// auto, cpu, gpu, gpu:N or software (a software Vulkan driver).
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Run every operation by itself instead of fusing neighbours into one kernel.
+    #[arg(long)]
+    pub no_fusion: bool,
+    /// Use a GPU even if it fails the start-up self-check.
+    #[arg(long)]
+    pub skip_self_check: bool,
+}
+
+/// `likewise train`.
+#[derive(Args, Debug)]
+pub struct Train {
+    /// Recipe: a TOML file, or the name of one from `likewise recipes`.
+    #[arg(long, value_name = "FILE", default_value = "emoji")]
+    pub config: String,
+    /// Images: a folder of class folders, a CSV file (path,label[,split]) or tar shards.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<String>,
+    /// Override a setting of the recipe, for example objective.beta=0.6; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Device to train on.
+    #[command(flatten)]
+    pub device: DeviceChoice,
+    /// Run folder; by default runs/<dataset>/<recipe>/seed-<n>.
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// Continue the run in the run folder from its last checkpoint.
+    #[arg(long)]
+    pub resume: bool,
+    /// Number of epochs (overrides train.epochs).
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u32>,
+    /// Seed of every random choice (overrides seed).
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Shrink everything to a run of seconds that goes through every part.
+    #[arg(long)]
+    pub smoke: bool,
+    /// What to do with an image that cannot be decoded (overrides data.on_bad_image).
+    #[arg(long, value_enum)]
+    pub on_bad_image: Option<BadImage>,
+    /// Decode threads; by default one less than the cores, at least one.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Print one JSON object with the result on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with an image that cannot be decoded.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum BadImage {
+    /// Stop with an error that names the file.
+    Fail,
+    /// Use another image of the class and count the file in the report.
+    Skip,
+}
+
+/// `likewise evaluate`.
+#[derive(Args, Debug)]
+pub struct Evaluate {
+    /// Folder of a finished run.
+    #[arg(value_name = "RUN", required_unless_present = "embeddings", conflicts_with = "embeddings")]
+    pub run: Option<PathBuf>,
+    /// Embeddings [N, D], f32 or f64, as .npy or .safetensors.
+    #[arg(long, value_name = "FILE", requires = "labels")]
+    pub embeddings: Option<PathBuf>,
+    /// Integer labels [N], as .npy, .safetensors or text with one per line.
+    #[arg(long, value_name = "FILE", requires = "embeddings")]
+    pub labels: Option<PathBuf>,
+    /// Metrics to compute, separated by commas; all by default.
+    #[arg(long, value_name = "METRICS", value_delimiter = ',')]
+    pub metrics: Vec<String>,
+    /// Split of the run to evaluate.
+    #[arg(long, value_name = "SPLIT", default_value = "test")]
+    pub split: String,
+    /// Seed of k-means.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Print one JSON object, its keys the names of the metrics.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `likewise toy`.
+#[derive(Args, Debug)]
+pub struct Toy {
+    /// Only this mode: upstream, switch or base.
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<String>,
+    /// Probability that a negative is replaced by the positive of its triplet.
+    #[arg(long, value_name = "P")]
+    pub p_switch: Option<f64>,
+    /// Number of seeds, from 1.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub seeds: u64,
+    /// Folder for the figure (SVG and PNG) and the numbers (CSV).
+    #[arg(long, value_name = "DIR", default_value = "runs/toy")]
+    pub output: PathBuf,
+    /// Print one JSON object with all numbers on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `likewise device`.
+#[derive(Args, Debug)]
+pub struct Device {
+    /// Device to check.
+    #[command(flatten)]
+    pub device: DeviceChoice,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `likewise recipes`.
+#[derive(Args, Debug)]
+pub struct Recipes {
+    /// Print the full text of this recipe instead of the list.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `likewise bench`.
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// What to measure.
+    #[command(subcommand)]
+    pub what: BenchWhat,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum BenchWhat {
+    /// Images per second of a recipe's training step.
+    Train(BenchTrain),
+}
+
+/// `likewise bench train`.
+#[derive(Args, Debug)]
+pub struct BenchTrain {
+    /// Recipe whose step is measured.
+    #[arg(long, value_name = "FILE", default_value = "emoji")]
+    pub config: String,
+    /// Override a setting of the recipe; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Device to measure.
+    #[command(flatten)]
+    pub device: DeviceChoice,
+    /// Threads of the CPU backend; by default all cores.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Measured steps, after as many of warm-up as a third of them.
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    pub steps: usize,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,33 @@
+//! One file per command.
+
+mod bench;
+mod device;
+mod evaluate;
+mod recipes;
+mod toy;
+mod train;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::CommandFactory;
+
+use crate::args::{Arguments, BenchWhat, Command};
+
+/// Runs the command the user typed.
+pub fn run(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.command {
+        Command::Train(options) => return train::run(&options),
+        Command::Evaluate(options) => evaluate::run(&options)?,
+        Command::Toy(options) => toy::run(&options)?,
+        Command::Device(options) => device::run(&options)?,
+        Command::Recipes(options) => recipes::run(&options)?,
+        Command::Bench(options) => match options.what {
+            BenchWhat::Train(options) => bench::run(&options)?,
+        },
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "likewise", &mut std::io::stdout());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,173 @@
+//! `likewise train`.
+
+mod report;
+mod run;
+mod session;
+mod summary;
+
+pub use report::unit;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use likewise::recipe::{Layers, Recipe};
+use toml::Value;
+
+use crate::args::{BadImage, Train};
+use crate::device::{Chosen, choose};
+use crate::environment::Environment;
+use crate::interrupt::Interrupt;
+use crate::progress::say;
+use crate::run_folder::{RunFolder, read_recipe};
+use crate::source::{LoaderSource, dataset_name};
+use crate::{output, recipes};
+
+/// Exit code of a run the user stopped.
+const INTERRUPTED: u8 = 130;
+
+/// Trains, evaluates and reports.
+pub fn run(options: &Train) -> Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    let recipe = recipe(options)?;
+    let folder = run_folder(options, &recipe);
+    // Data before device: a wrong path should not wait for a GPU to open.
+    let mut source = LoaderSource::open(&recipe, options.workers)?;
+    let (mut folder, recipe) = open(options, &folder, recipe)?;
+    let device = choose(&options.device)?;
+    announce(&recipe, &device, &source, &folder);
+    let environment = Environment::new(&device, source.fingerprint());
+    output::write_json(&folder.path().join("environment.json"), &environment)?;
+    match run::train(&recipe, &device, &mut source, &mut folder, &interrupt)? {
+        run::Ending::Interrupted => {
+            say(format!("stopped; continue with: {}", resume_command(options, &folder)));
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+        run::Ending::Finished => {
+            report::write(folder.path(), &recipe, &environment, &source, folder.history())?;
+            summary::print(&recipe, &folder, options.json)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The recipe as the options modify it.
+fn recipe(options: &Train) -> Result<Recipe> {
+    let mut layers = recipes::read(&options.config)?;
+    let mut put = |path: &[&str], value: Value| -> Result<()> {
+        let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+        Ok(layers.set_value(&path, value)?)
+    };
+    if let Some(data) = &options.data {
+        put(&["data", "source"], Value::String(data.clone()))?;
+    }
+    if let Some(epochs) = options.epochs {
+        put(&["train", "epochs"], Value::Integer(epochs.into()))?;
+    }
+    if let Some(seed) = options.seed {
+        put(&["seed"], Value::Integer(i64::try_from(seed)?))?;
+    }
+    if let Some(policy) = options.on_bad_image {
+        let policy = match policy {
+            BadImage::Fail => "fail",
+            BadImage::Skip => "skip",
+        };
+        put(&["data", "on_bad_image"], Value::String(policy.into()))?;
+    }
+    if options.smoke {
+        shrink(&mut layers)?;
+    }
+    for assignment in &options.set {
+        layers.set(assignment)?;
+    }
+    Ok(layers.into_recipe()?)
+}
+
+/// `--smoke`: one epoch of small batches; every part still runs.
+fn shrink(layers: &mut Layers) -> Result<()> {
+    for assignment in ["train.epochs=1", "sampler.batch_size=16", "data.image_size=32", "data.resize=0"] {
+        layers.set(assignment)?;
+    }
+    Ok(())
+}
+
+fn run_folder(options: &Train, recipe: &Recipe) -> PathBuf {
+    options.run.clone().unwrap_or_else(|| {
+        let dataset = dataset_name(&recipe.data);
+        let name = if recipe.name.is_empty() { "recipe" } else { &recipe.name };
+        PathBuf::from("runs").join(dataset).join(name).join(format!("seed-{}", recipe.seed))
+    })
+}
+
+/// A new run, or the earlier one with the recipe it began with.
+fn open(options: &Train, path: &std::path::Path, recipe: Recipe) -> Result<(RunFolder, Recipe)> {
+    if !options.resume {
+        return Ok((RunFolder::create(path, &recipe)?, recipe));
+    }
+    let folder = RunFolder::resume(path)?;
+    let stored = read_recipe(path)?;
+    if stored != recipe {
+        anyhow::bail!(
+            "{} was begun with another recipe ({}): resume it with the same options, or choose another \
+             folder with --run",
+            path.display(),
+            differences(&stored, &recipe)
+        );
+    }
+    Ok((folder, stored))
+}
+
+/// The keys in which two recipes differ.
+fn differences(a: &Recipe, b: &Recipe) -> String {
+    let flat = |recipe: &Recipe| {
+        let mut values = std::collections::BTreeMap::new();
+        if let Ok(value) = Value::try_from(recipe) {
+            flatten("", &value, &mut values);
+        }
+        values
+    };
+    let (a, b) = (flat(a), flat(b));
+    let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let differing: Vec<String> = keys
+        .into_iter()
+        .filter(|key| a.get(*key) != b.get(*key))
+        .map(|key| {
+            let text = |value: Option<&String>| value.cloned().unwrap_or_else(|| "nothing".into());
+            format!("{key} = {} there, {} now", text(a.get(key)), text(b.get(key)))
+        })
+        .collect();
+    differing.join("; ")
+}
+
+fn flatten(prefix: &str, value: &Value, into: &mut std::collections::BTreeMap<String, String>) {
+    match value {
+        Value::Table(table) => {
+            for (key, value) in table {
+                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                flatten(&path, value, into);
+            }
+        }
+        other => {
+            into.insert(prefix.to_string(), other.to_string());
+        }
+    }
+}
+
+fn announce(recipe: &Recipe, device: &Chosen, source: &LoaderSource, folder: &RunFolder) {
+    say(format!("recipe  {} (seed {})", recipe.name, recipe.seed));
+    say(format!("data    {}", source.describe()));
+    say(format!("device  {} [{}]: {}", device.name, device.backend, device.reason));
+    say(format!("run     {}", folder.path().display()));
+}
+
+fn resume_command(options: &Train, folder: &RunFolder) -> String {
+    let mut words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--resume").collect();
+    if options.run.is_none() {
+        words.extend(["--run".into(), folder.path().display().to_string()]);
+    }
+    words.push("--resume".into());
+    let quoted = words.iter().map(|word| {
+        if word.contains([' ', '\'', '"', '$']) { format!("'{}'", word.replace('\'', "'\\''")) } else { word.clone() }
+    });
+    format!("likewise {}", quoted.collect::<Vec<_>>().join(" "))
+}

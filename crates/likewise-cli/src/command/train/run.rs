@@ -1,0 +1,56 @@
+//! Pulls the trainer and turns its events into progress, records and files.
+
+use anyhow::Result;
+use likewise::recipe::Recipe;
+use likewise::train::Trainer;
+
+use super::session::Session;
+use crate::device::Chosen;
+use crate::interrupt::Interrupt;
+use crate::progress::say;
+use crate::run_folder::RunFolder;
+use crate::source::LoaderSource;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All epochs are done and evaluated.
+    Finished,
+    /// The user stopped it; a checkpoint was written.
+    Interrupted,
+}
+
+/// Trains from the beginning or from the folder's last checkpoint.
+pub fn train(
+    recipe: &Recipe,
+    device: &Chosen,
+    source: &mut LoaderSource,
+    folder: &mut RunFolder,
+    interrupt: &Interrupt,
+) -> Result<Ending> {
+    let metric = recipe.evaluation.select.to_string();
+    let mut trainer = match folder.load(&metric)? {
+        Some(state) => Trainer::resume(recipe, source, &device.device, state)?,
+        None => Trainer::new(recipe, source, &device.device)?,
+    };
+    if trainer.progress().finished {
+        say("this run is complete; nothing is left to do");
+        return Ok(Ending::Finished);
+    }
+    let mut session = Session::new(device, folder, &metric, recipe.train.protocol.name());
+    loop {
+        let event = pollster::block_on(trainer.next_event(source))?;
+        let Some(event) = event else { break };
+        let after_step = session.handle(event, source)?;
+        if after_step && interrupt.is_asked() {
+            session.flush()?;
+            let state = pollster::block_on(trainer.checkpoint())?;
+            session.interrupted(&state)?;
+            return Ok(Ending::Interrupted);
+        }
+    }
+    // The last state says that nothing is left to do.
+    let state = pollster::block_on(trainer.checkpoint())?;
+    session.finish(&state, source)?;
+    Ok(Ending::Finished)
+}

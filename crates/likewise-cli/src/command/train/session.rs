@@ -1,0 +1,203 @@
+//! What the program does with each event of a run.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use burn::tensor::Tensor;
+use likewise::train::{CheckpointState, Evaluation, Event, Finished, Step, Subject};
+
+use super::report::unit;
+use crate::device::Chosen;
+use crate::history::{Record, subject_name};
+use crate::progress::{Task, say};
+use crate::run_folder::{RunFolder, write_embeddings};
+use crate::source::LoaderSource;
+
+/// Steps whose losses are read from the device together: reading one waits for the device.
+const READ_EVERY: usize = 8;
+
+/// One process's share of a run.
+#[derive(Debug)]
+pub struct Session<'a> {
+    device: &'a Chosen,
+    folder: &'a mut RunFolder,
+    metric: &'a str,
+    protocol: &'static str,
+    task: Option<Task>,
+    epochs: u32,
+    batches_per_epoch: u32,
+    unread: Vec<Step>,
+    latest_loss: f32,
+    epoch_images: usize,
+    epoch_started: Instant,
+    evaluation_started: Instant,
+    started: Instant,
+    result: Option<Finished>,
+}
+
+impl<'a> Session<'a> {
+    /// A session on an open folder.
+    pub fn new(device: &'a Chosen, folder: &'a mut RunFolder, metric: &'a str, protocol: &'static str) -> Self {
+        let now = Instant::now();
+        Self {
+            device,
+            folder,
+            metric,
+            protocol,
+            task: None,
+            epochs: 0,
+            batches_per_epoch: 0,
+            unread: Vec::new(),
+            latest_loss: f32::NAN,
+            epoch_images: 0,
+            epoch_started: now,
+            evaluation_started: now,
+            started: now,
+            result: None,
+        }
+    }
+
+    /// Deals with one event; true after a step, when a run may be interrupted.
+    pub fn handle(&mut self, event: Event, source: &LoaderSource) -> Result<bool> {
+        match event {
+            Event::Started { epochs, batches_per_epoch, epoch, batch } => {
+                (self.epochs, self.batches_per_epoch) = (epochs, batches_per_epoch);
+                let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+                let device = self.device.name.clone();
+                self.folder.record(Record::Started { time, epochs, batches_per_epoch, epoch, batch, device })?;
+            }
+            Event::EvaluationStarted { subject, split, images } => {
+                self.evaluation_started = Instant::now();
+                let what = subject_name(subject).replace('_', " ");
+                self.begin(format!("evaluating {} ({what})", split.name()), images as u64);
+            }
+            Event::Embedded { done, .. } => self.advance(done as u64, String::new()),
+            Event::Evaluated(evaluation) => self.evaluated(&evaluation)?,
+            Event::EpochStarted { epoch } => {
+                self.epoch_started = Instant::now();
+                self.epoch_images = 0;
+                self.begin(format!("epoch {epoch}/{}", self.epochs), u64::from(self.batches_per_epoch));
+            }
+            Event::Step(step) => {
+                self.step(step, source)?;
+                return Ok(true);
+            }
+            Event::EpochFinished { epoch, loss } => self.epoch_finished(epoch, loss)?,
+            Event::CheckpointDue(state) => self.store(&state)?,
+            Event::Warning(message) => {
+                say(format!("warning: {message}"));
+                self.folder.record(Record::Warning { message })?;
+            }
+            Event::Finished(finished) => self.result = Some(finished),
+        }
+        Ok(false)
+    }
+
+    /// Records the losses that are still on the device.
+    pub fn flush(&mut self) -> Result<()> {
+        let steps = std::mem::take(&mut self.unread);
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let losses = Tensor::cat(steps.iter().map(|step| step.loss.clone()).collect(), 0);
+        let losses: Vec<f32> = losses.into_data().try_to_vec().map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        for (Step { epoch, batch, learning_rate, .. }, loss) in steps.into_iter().zip(losses) {
+            self.latest_loss = loss;
+            self.folder.record(Record::Step { epoch, batch, loss, learning_rate })?;
+        }
+        Ok(())
+    }
+
+    /// Stores the state of an interrupted run.
+    pub fn interrupted(&mut self, state: &CheckpointState) -> Result<()> {
+        self.end_task();
+        self.store(state)?;
+        let (epoch, batch) = (state.progress.epoch, state.progress.batch);
+        self.folder.record(Record::Interrupted { epoch, batch })
+    }
+
+    /// Stores the final state and ends the record of the run.
+    pub fn finish(&mut self, state: &CheckpointState, source: &LoaderSource) -> Result<()> {
+        self.store(state)?;
+        if let Some(finished) = self.result.take() {
+            self.folder.record(Record::Finished {
+                protocol: self.protocol.to_string(),
+                selected_epoch: finished.selected_epoch,
+                metrics: finished.metrics,
+                baselines: finished.baselines,
+                skipped_images: source.bad_images().len(),
+                seconds: self.started.elapsed().as_secs_f64(),
+            })?;
+        }
+        self.folder.write_metrics()
+    }
+
+    fn begin(&mut self, title: String, total: u64) {
+        self.end_task();
+        self.task = Some(Task::new(title, total));
+    }
+
+    fn advance(&mut self, done: u64, message: String) {
+        if let Some(task) = &mut self.task {
+            task.update(done, message);
+        }
+    }
+
+    fn end_task(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.finish();
+        }
+    }
+
+    fn step(&mut self, step: Step, source: &LoaderSource) -> Result<()> {
+        let done = u64::from(step.batch) + 1;
+        self.epoch_images += step.images;
+        self.unread.push(step);
+        if self.unread.len() >= READ_EVERY {
+            self.flush()?;
+        }
+        let speed = self.epoch_images as f64 / self.epoch_started.elapsed().as_secs_f64();
+        let loss = if self.latest_loss.is_finite() { format!("loss {:.4} ", self.latest_loss) } else { String::new() };
+        let waiting = source.waiting();
+        self.advance(done, format!("{loss}{speed:.0} images/s{waiting}"));
+        Ok(())
+    }
+
+    fn epoch_finished(&mut self, epoch: u32, loss: f64) -> Result<()> {
+        self.flush()?;
+        self.end_task();
+        let seconds = self.epoch_started.elapsed().as_secs_f64();
+        let images_per_second = self.epoch_images as f64 / seconds;
+        say(format!("epoch {epoch:>3}/{}  loss {loss:.4}  {images_per_second:.0} images/s", self.epochs));
+        self.folder.record(Record::Epoch { epoch, loss, seconds, images_per_second })
+    }
+
+    fn evaluated(&mut self, evaluation: &Evaluation) -> Result<()> {
+        self.end_task();
+        let Evaluation { subject, epoch, split, .. } = *evaluation;
+        if matches!(subject, Subject::Untrained | Subject::Selected) {
+            let name = if subject == Subject::Untrained { "-untrained" } else { "" };
+            let file = self.folder.path().join(format!("embeddings/{}{name}.safetensors", split.name()));
+            write_embeddings(&file, &evaluation.embedded)?;
+        }
+        if subject == Subject::Training {
+            let values: Vec<String> = evaluation
+                .metrics
+                .scalars
+                .iter()
+                .map(|(&name, &value)| format!("{name} {}", unit(name).text(value)))
+                .collect();
+            say(format!("          {}  {}", split.name(), values.join("  ")));
+        }
+        let seconds = self.evaluation_started.elapsed().as_secs_f64();
+        let metrics = evaluation.metrics.clone();
+        self.folder.record(Record::Evaluated { epoch, subject, split, metrics, seconds })?;
+        self.folder.write_metrics()
+    }
+
+    fn store(&mut self, state: &CheckpointState) -> Result<()> {
+        self.folder.store(state, self.metric)?;
+        let (epoch, batch) = (state.progress.epoch, state.progress.batch);
+        self.folder.record(Record::Checkpoint { epoch, batch })
+    }
+}

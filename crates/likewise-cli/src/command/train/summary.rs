@@ -1,0 +1,56 @@
+//! The table after training: what was learned, beside the two baselines.
+
+use anyhow::Result;
+use likewise::metric::MetricValues;
+use likewise::recipe::Recipe;
+use serde_json::json;
+
+use super::report::unit;
+use crate::history::Record;
+use crate::run_folder::RunFolder;
+
+/// Prints the result for people, or as one JSON object.
+pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
+    let finished = folder.history().records().iter().rev().find(|record| matches!(record, Record::Finished { .. }));
+    let Some(Record::Finished { protocol, selected_epoch, metrics, baselines, skipped_images, seconds }) = finished
+    else {
+        return Ok(());
+    };
+    let report = folder.path().join("report.html");
+    if as_json {
+        let result = json!({
+            "run": folder.path(),
+            "report": report,
+            "recipe": recipe.name,
+            "seed": recipe.seed,
+            "protocol": protocol,
+            "selected_epoch": selected_epoch,
+            "metrics": metrics,
+            "baselines": baselines,
+            "skipped_images": skipped_images,
+            "seconds": seconds,
+        });
+        println!("{result}");
+        return Ok(());
+    }
+    println!("\nunseen classes (test), epoch {selected_epoch} chosen by protocol {protocol}");
+    println!("{:26} {:>11} {:>11} {:>11}", "metric", "raw pixels", "untrained", "trained");
+    for (&name, &value) in &metrics.scalars {
+        let baseline = |values: &Option<MetricValues>| {
+            let value = values.as_ref().and_then(|values| values.scalars.get(&name));
+            value.map_or_else(|| "–".into(), |&value| unit(name).text(value))
+        };
+        println!(
+            "{:26} {:>11} {:>11} {:>11}",
+            name.to_string(),
+            baseline(&baselines.raw_pixels),
+            baseline(&baselines.untrained),
+            unit(name).text(value)
+        );
+    }
+    if *skipped_images > 0 {
+        println!("{skipped_images} images could not be decoded and were left out");
+    }
+    println!("\nreport  {}", report.display());
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! Which device a run uses, and whether its numbers can be trusted.
+
+mod adapters;
+mod choice;
+mod self_check;
+mod settings;
+
+pub use adapters::adapters;
+pub use choice::{Chosen, choose};
+pub use self_check::{Check, self_check};

@@ -1,0 +1,45 @@
+//! What a run was computed with, for whoever wants to repeat it.
+
+use serde::Serialize;
+
+use crate::device::Chosen;
+
+/// `environment.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Environment {
+    /// Version of this program.
+    pub version: &'static str,
+    /// Commit it was built from, if it was built in a repository.
+    pub git: Option<&'static str>,
+    /// Version of the tensor library.
+    pub burn: &'static str,
+    /// Compiler.
+    pub rustc: &'static str,
+    /// Operating system and processor architecture.
+    pub system: String,
+    /// Cores available.
+    pub cores: usize,
+    /// Device and why it was taken.
+    pub device: Chosen,
+    /// Command line.
+    pub command: Vec<String>,
+    /// Fingerprint of the dataset: names, sizes, labels and splits.
+    pub dataset: String,
+}
+
+impl Environment {
+    /// The environment of this process.
+    pub fn new(device: &Chosen, dataset: String) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            git: option_env!("LIKEWISE_GIT_COMMIT"),
+            burn: "0.22.1",
+            rustc: env!("LIKEWISE_RUSTC"),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            device: device.clone(),
+            command: std::env::args().collect(),
+            dataset,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What happened in a run, as the lines of `events.jsonl`: the one record from which tables,
+//! curves and the report are made.
+
+use std::collections::BTreeMap;
+
+use likewise::metric::MetricValues;
+use likewise::train::{Baselines, Split, Subject};
+use serde::{Deserialize, Serialize};
+
+/// One line of `events.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Record {
+    /// The run began or was continued.
+    Started {
+        /// Seconds since 1970.
+        time: u64,
+        /// Epochs of the recipe.
+        epochs: u32,
+        /// Batches in an epoch.
+        batches_per_epoch: u32,
+        /// Epoch that begins or goes on.
+        epoch: u32,
+        /// Batch that comes next.
+        batch: u32,
+        /// Device that computes.
+        device: String,
+    },
+    /// A step was taken.
+    Step {
+        /// Epoch, from 1.
+        epoch: u32,
+        /// Batch, from 0.
+        batch: u32,
+        /// Loss of the batch.
+        loss: f32,
+        /// Learning rate of the backbone.
+        learning_rate: f64,
+    },
+    /// An epoch ended.
+    Epoch {
+        /// Epoch, from 1.
+        epoch: u32,
+        /// Mean loss.
+        loss: f64,
+        /// Duration.
+        seconds: f64,
+        /// Training speed.
+        images_per_second: f64,
+    },
+    /// A split was evaluated.
+    Evaluated {
+        /// Epoch; 0 before training.
+        epoch: u32,
+        /// What was evaluated.
+        subject: Subject,
+        /// The split.
+        split: Split,
+        /// Values by name.
+        metrics: MetricValues,
+        /// Duration.
+        seconds: f64,
+    },
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Epoch that begins or goes on from it.
+        epoch: u32,
+        /// Batch that comes next.
+        batch: u32,
+    },
+    /// Something to know that did not stop the run.
+    Warning {
+        /// The text.
+        message: String,
+    },
+    /// The user stopped the run after a step.
+    Interrupted {
+        /// Epoch.
+        epoch: u32,
+        /// Batch that comes next.
+        batch: u32,
+    },
+    /// The result; the last line.
+    Finished {
+        /// Protocol of model selection.
+        protocol: String,
+        /// Epoch whose network was selected.
+        selected_epoch: u32,
+        /// Test metrics of that network.
+        metrics: MetricValues,
+        /// The comparison.
+        baselines: Baselines,
+        /// Files left out because they could not be decoded.
+        skipped_images: usize,
+        /// Time spent in this process.
+        seconds: f64,
+    },
+}
+
+/// All records of a run. Where an epoch was repeated after an interruption, the last one counts.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    records: Vec<Record>,
+}
+
+impl History {
+    /// Reads the lines of a file. A last line cut off by a power failure is left out.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let lines: Vec<&str> = text.lines().collect();
+        let mut records = Vec::with_capacity(lines.len());
+        for (number, line) in lines.iter().enumerate() {
+            match serde_json::from_str(line) {
+                Ok(record) => records.push(record),
+                Err(_) if number + 1 == lines.len() => {}
+                Err(error) => return Err(format!("line {}: {error}", number + 1)),
+            }
+        }
+        Ok(Self { records })
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    /// Every record in order.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Loss of each step, by (epoch, batch).
+    pub fn step_losses(&self) -> BTreeMap<(u32, u32), f32> {
+        let losses = self.records.iter().filter_map(|record| match record {
+            Record::Step { epoch, batch, loss, .. } => Some(((*epoch, *batch), *loss)),
+            _ => None,
+        });
+        losses.collect()
+    }
+
+    /// Evaluations by (split, epoch, subject), in that order.
+    pub fn evaluations(&self) -> BTreeMap<(Split, u32, &'static str), &MetricValues> {
+        let found = self.records.iter().filter_map(|record| match record {
+            Record::Evaluated { epoch, subject, split, metrics, .. } => {
+                Some(((*split, *epoch, subject_name(*subject)), metrics))
+            }
+            _ => None,
+        });
+        found.collect()
+    }
+
+    /// Warnings, each once.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut texts: Vec<String> = Vec::new();
+        for record in &self.records {
+            if let Record::Warning { message } = record
+                && !texts.contains(message)
+            {
+                texts.push(message.clone());
+            }
+        }
+        texts
+    }
+
+    /// The table `metrics.csv`: a row per value.
+    pub fn to_csv(&self) -> String {
+        let mut text = String::from("epoch,split,subject,metric,value\n");
+        for ((split, epoch, subject), metrics) in self.evaluations() {
+            for (name, value) in &metrics.scalars {
+                text.push_str(&format!("{epoch},{},{subject},{name},{value}\n", split.name()));
+            }
+        }
+        text
+    }
+}
+
+/// Name of a subject in files.
+pub fn subject_name(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Untrained => "untrained",
+        Subject::RawPixels => "raw_pixels",
+        Subject::Training => "training",
+        Subject::Selected => "selected",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(batch: u32, loss: f64) -> String {
+        format!(r#"{{"event":"step","epoch":1,"batch":{batch},"loss":{loss},"learning_rate":0.1}}"#)
+    }
+
+    #[test]
+    fn a_repeated_step_counts_once_with_its_last_value() {
+        let text = [step(1, 0.5), step(2, 0.4), step(2, 0.25)].join("\n");
+        let losses = History::parse(&text).unwrap().step_losses();
+        assert_eq!(losses.into_iter().collect::<Vec<_>>(), [((1, 1), 0.5), ((1, 2), 0.25)]);
+    }
+
+    #[test]
+    fn a_cut_last_line_is_left_out_and_a_broken_one_before_it_is_an_error() {
+        let good = step(1, 0.5);
+        assert_eq!(History::parse(&format!("{good}\n{{\"event\":\"ep")).unwrap().records().len(), 1);
+        assert!(History::parse(&format!("nonsense\n{good}")).unwrap_err().contains("line 1"));
+    }
+}

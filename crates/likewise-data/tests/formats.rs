@@ -1,0 +1,97 @@
+//! Every file format and colour model against the pixels Pillow gives.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use likewise_data::decode::decode;
+use likewise_data::transform;
+use serde_json::Value;
+
+fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples")
+}
+
+fn sample(name: &str) -> Vec<u8> {
+    fs::read(samples().join(name)).unwrap()
+}
+
+#[test]
+fn every_format_decodes_to_the_expected_rgb() {
+    let manifest: Value = serde_json::from_slice(&sample("manifest.json")).unwrap();
+    let manifest = manifest.as_object().unwrap();
+    assert!(manifest.len() >= 25);
+    for (name, entry) in manifest {
+        let image = decode(&sample(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let expected = decode(&sample(entry["expected"].as_str().unwrap())).unwrap();
+        let tolerance = entry["tolerance"].as_u64().unwrap();
+        assert_eq!(
+            (image.width(), image.height()),
+            (expected.width(), expected.height()),
+            "{name}: size"
+        );
+        let pairs = image.pixels().iter().zip(expected.pixels());
+        let worst = pairs
+            .map(|(left, right)| left.abs_diff(*right))
+            .max()
+            .unwrap();
+        assert!(u64::from(worst) <= tolerance, "{name}: differs by {worst}");
+    }
+}
+
+#[test]
+fn truncated_and_foreign_files_are_errors() {
+    for name in [
+        "rgb.jpg",
+        "progressive.jpg",
+        "exif_6.jpg",
+        "rgb.png",
+        "lossless.webp",
+        "rgb.bmp",
+    ] {
+        let bytes = sample(name);
+        for part in [bytes.len() / 3, bytes.len() / 2, bytes.len() * 9 / 10] {
+            assert!(
+                decode(&bytes[..part]).is_err(),
+                "{name}: {part} of {} bytes",
+                bytes.len()
+            );
+        }
+    }
+    let error = decode(b"<html>404</html>").unwrap_err().to_string();
+    assert!(error.contains("not a JPEG, PNG"), "{error}");
+    assert!(decode(b"").is_err());
+}
+
+#[test]
+fn an_end_marker_inside_an_exif_thumbnail_does_not_complete_a_jpeg() {
+    let bytes = sample("rgb.jpg");
+    let mut with_thumbnail = bytes[..2].to_vec();
+    with_thumbnail.extend([0xFF, 0xE2, 0x00, 0x06, 0xFF, 0xD9, 0xFF, 0xD9]);
+    with_thumbnail.extend(&bytes[2..]);
+    assert!(decode(&with_thumbnail).is_ok());
+    assert!(decode(&with_thumbnail[..with_thumbnail.len() - 40]).is_err());
+}
+
+#[test]
+fn golden_colour_jitter_equals_pillow() {
+    let sheet = decode(&sample("jitter.png")).unwrap();
+    let manifest: Value = serde_json::from_slice(&sample("jitter.json")).unwrap();
+    let values = manifest["side"].as_u64().unwrap() as usize * sheet.width() * 3;
+    let tiles: Vec<&[u8]> = sheet.pixels().chunks_exact(values).collect();
+    let steps = manifest["steps"].as_array().unwrap();
+    assert_eq!(tiles.len(), steps.len() + 1);
+    for (step, expected) in steps.iter().zip(&tiles[1..]) {
+        let mut pixels = tiles[0].to_vec();
+        let factor = step["factor"].as_f64().unwrap();
+        match step["kind"].as_str().unwrap() {
+            "brightness" => transform::adjust_brightness(&mut pixels, factor),
+            "contrast" => transform::adjust_contrast(&mut pixels, factor),
+            "saturation" => transform::adjust_saturation(&mut pixels, factor),
+            "hue" => transform::adjust_hue(&mut pixels, factor),
+            other => panic!("unknown step {other}"),
+        }
+        assert_eq!(pixels, *expected, "{step}");
+    }
+}

@@ -1,0 +1,142 @@
+//! Convolution and batch norm for training on the CPU.
+//!
+//! On `flex` devices and single precision they run this module's kernels; elsewhere, Burn's own
+//! operations. Results are the same bits from run to run and for any number of threads.
+
+mod batch_norm;
+mod correlate;
+mod epilogue;
+mod operations;
+mod pack;
+mod parallel;
+mod scratch;
+mod shape;
+mod simd;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests;
+mod tile;
+mod weight_gradient;
+
+use burn::backend::Dispatch;
+use burn::tensor::module::BatchNormTrainOutput;
+use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
+use burn::tensor::{DType, Device, Tensor, activation};
+
+pub use epilogue::Epilogue;
+use operations::ConvolutionOps;
+use shape::Window;
+
+/// Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of `x`
+/// `[N, C, H, W]` with `weight` `[O, C, kernel height, kernel width]`, plus `bias` `[O]`:
+/// `[N, O, H', W']` with `H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1`, likewise `W'`. `padding`
+/// zeros are added on both sides of each axis. Differentiable in all three tensors.
+///
+/// # Panics
+///
+/// If the channels disagree, a stride is 0, or the kernel is larger than the padded input.
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+) -> Tensor<4> {
+    let ([_, channels, height, width], [outputs, inputs, rows, columns]) =
+        (x.dims(), weight.dims());
+    assert_eq!(
+        channels, inputs,
+        "conv2d: channels of the input, and those the weight is for"
+    );
+    assert!(
+        stride.iter().all(|&stride| stride > 0),
+        "conv2d: stride {stride:?} must be positive"
+    );
+    assert!(
+        rows <= height + 2 * padding[0] && columns <= width + 2 * padding[1],
+        "conv2d: kernel {rows}x{columns} is larger than the input {height}x{width} with padding \
+         {padding:?}"
+    );
+    if let Some(bias) = &bias {
+        assert_eq!(bias.dims(), [outputs], "conv2d: bias and output channels");
+    }
+    if !has_kernels(&x) {
+        let options = ConvOptions::new(stride, padding, [1, 1], 1);
+        return burn::tensor::module::conv2d(x, weight, bias, options);
+    }
+    let bias = bias.unwrap_or_else(|| Tensor::zeros([outputs], &weight.device()));
+    let window = Window {
+        kernel: [rows, columns],
+        stride,
+        padding,
+    };
+    Tensor::from_dispatch(Dispatch::convolution(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        window,
+    ))
+}
+
+/// Batch norm of `x` `[N, C, H, W]` with the statistics of the batch itself, `gamma` and `beta`
+/// `[C]` (Ioffe and Szegedy 2015), followed by `epilogue`. Returns the output, and the batch mean
+/// and biased batch variance of each channel for running statistics, `[C]` and detached.
+/// Differentiable in the three tensors, the dependence of the statistics on `x` included.
+///
+/// # Panics
+///
+/// If `gamma` or `beta` is not of shape `[C]`.
+pub fn batch_norm_train(
+    x: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+    epilogue: Epilogue,
+) -> BatchNormTrainOutput<4> {
+    let [_, channels, _, _] = x.dims();
+    assert_eq!(
+        gamma.dims(),
+        [channels],
+        "batch_norm_train: gamma, and channels of the input"
+    );
+    assert_eq!(
+        beta.dims(),
+        [channels],
+        "batch_norm_train: beta, and channels of the input"
+    );
+    if !has_kernels(&x) {
+        let mut result = burn::tensor::module::batch_norm_train(x, gamma, beta, epsilon);
+        result.output = epilogue.apply(result.output);
+        return result;
+    }
+    let (output, mean, variance) = Dispatch::normalization(
+        x.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        epsilon,
+        epilogue,
+    );
+    BatchNormTrainOutput {
+        output: Tensor::from_dispatch(output),
+        mean: Tensor::from_dispatch(mean),
+        variance: Tensor::from_dispatch(variance),
+    }
+}
+
+impl Epilogue {
+    /// The epilogue as operations of its own, on any device.
+    pub fn apply(self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::None => x,
+            Self::Relu => activation::relu(x),
+            Self::ReluMaxPool => max_pool(activation::relu(x)),
+        }
+    }
+}
+
+fn has_kernels(x: &Tensor<4>) -> bool {
+    x.device() == Device::flex() && x.dtype() == DType::F32
+}
+
+fn max_pool(x: Tensor<4>) -> Tensor<4> {
+    burn::tensor::module::max_pool2d(x, MaxPoolOptions::new([2, 2]))
+}

@@ -1,0 +1,16 @@
+//! Parallel loops where there are threads, plain loops in the browser. What a loop computes never
+//! depends on the number of threads: callers cut the work by shape alone.
+
+/// Calls `f` once for each item.
+#[cfg(not(target_family = "wasm"))]
+pub fn for_each<T: Send>(items: Vec<T>, f: impl Fn(T) + Send + Sync) {
+    use rayon::prelude::*;
+    // One item at a time: items are large and few.
+    items.into_par_iter().with_max_len(1).for_each(f);
+}
+
+/// Calls `f` once for each item.
+#[cfg(target_family = "wasm")]
+pub fn for_each<T: Send>(items: Vec<T>, f: impl Fn(T) + Send + Sync) {
+    items.into_iter().for_each(f);
+}

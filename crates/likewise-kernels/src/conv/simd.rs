@@ -1,0 +1,75 @@
+//! Which vector instructions the processor has, and running code compiled for them.
+
+/// The instruction sets code is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstructionSet {
+    /// 512-bit vectors with fused multiply-add.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// 256-bit vectors with fused multiply-add.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// What the compilation target has.
+    Baseline,
+}
+
+/// The widest instruction set of this processor.
+pub fn instruction_set() -> InstructionSet {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // The standard library detects once and remembers.
+        if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+            return InstructionSet::Baseline;
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+        {
+            return InstructionSet::Avx512;
+        }
+        InstructionSet::Avx2
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    InstructionSet::Baseline
+}
+
+/// Compiles a function for each instruction set; a call runs the version for this processor.
+/// Functions it calls take part when they are `#[inline(always)]`.
+macro_rules! vectorized {
+    ($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
+        $(#[$attribute])*
+        #[cfg_attr(
+            target_arch = "x86_64",
+            expect(unsafe_code, reason = "calls code for instructions the processor was found to have")
+        )]
+        fn $name($($argument: $type),*) {
+            #[inline(always)]
+            fn body($($argument: $type),*) $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+            fn avx512($($argument: $type),*) {
+                body($($argument),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($argument: $type),*) {
+                body($($argument),*)
+            }
+
+            match $crate::conv::simd::instruction_set() {
+                // SAFETY: `instruction_set` has found these instructions on this processor.
+                #[cfg(target_arch = "x86_64")]
+                $crate::conv::simd::InstructionSet::Avx512 => unsafe { avx512($($argument),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::conv::simd::InstructionSet::Avx2 => unsafe { avx2($($argument),*) },
+                $crate::conv::simd::InstructionSet::Baseline => body($($argument),*),
+            }
+        }
+    };
+}
+
+pub(super) use vectorized;

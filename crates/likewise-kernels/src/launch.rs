@@ -1,0 +1,174 @@
+//! Running the hand-written WGSL below `shaders/` on CubeCL's devices.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::wgpu::{
+    CubeBackend, CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous,
+};
+use burn::tensor::{DType, Shape};
+use cubecl::ir::attributes::BufferIOAttr;
+use cubecl::prelude::{CubeCount, KernelId};
+use cubecl::server::{KernelArguments, MetadataBindingInfo};
+
+/// Workgroups that WebGPU allows along one dimension of a dispatch.
+const WORKGROUPS: u32 = 65_535;
+
+/// A file below `shaders/`. The build script has checked it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shader {
+    /// Name of the file without its extension, the same in no other shader.
+    pub name: &'static str,
+    /// The text.
+    pub source: &'static str,
+    /// Its `@workgroup_size`.
+    pub workgroup: [u32; 2],
+}
+
+impl Shader {
+    fn cube_dim(&self) -> CubeDim {
+        let [width, height] = self.workgroup;
+        CubeDim::new_2d(width, height)
+    }
+}
+
+impl KernelSource for Shader {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(self.source)
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>()
+            .info(self.name)
+            .cube_dim(self.cube_dim().0)
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// Whether WGSL can be run on these tensors: they are of single precision, small enough for 32-bit
+/// indices, and CubeCL compiles to WGSL for their device. Where it compiles to SPIR-V, MSL or CUDA
+/// instead it refuses text in another language.
+pub fn accepts(tensors: &[&FloatTensor<CubeBackend>]) -> bool {
+    tensors.iter().all(|tensor| {
+        tensor.dtype == DType::F32
+            && tensor.client.name() == "wgpu<wgsl>"
+            && tensor.meta.num_elements() <= u32::MAX as usize
+    })
+}
+
+/// Runs `shader` in `workgroups` workgroups on contiguous `inputs`, followed in its bindings by the
+/// output, of shape `shape`, and by `sizes`.
+pub fn launch(
+    shader: Shader,
+    workgroups: u32,
+    inputs: Vec<CubeTensor>,
+    shape: impl Into<Shape>,
+    sizes: [u32; 4],
+) -> CubeTensor {
+    let inputs = distinct(inputs);
+    let (client, device) = (inputs[0].client.clone(), inputs[0].device.clone());
+    let shape: Shape = shape.into();
+    let buffer = client.empty(shape.num_elements() * size_of::<f32>());
+    let output = CubeTensor::new_contiguous(client.clone(), device, shape, buffer, DType::F32);
+
+    let mut arguments = KernelArguments::new();
+    for input in inputs {
+        arguments = arguments.with_buffer_io(input.handle.binding(), BufferIOAttr::ReadOnly);
+    }
+    arguments = arguments
+        .with_buffer_io(output.handle.clone().binding(), BufferIOAttr::WriteOnly)
+        .with_info(MetadataBindingInfo::custom(words(sizes)));
+
+    let [across, down] = fold(workgroups);
+    client.launch(
+        Box::new(SourceKernel::new(shader, shader.cube_dim())),
+        CubeCount::Static(across, down, 1),
+        arguments,
+    );
+    output
+}
+
+/// WebGPU forbids two writable bindings of the same memory, and every binding of a tensor is
+/// writable, because tensors share buffers. So a tensor that comes twice is copied.
+fn distinct(inputs: Vec<CubeTensor>) -> Vec<CubeTensor> {
+    let mut result: Vec<CubeTensor> = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let shared = result.iter().any(|other| memory(other) == memory(&input));
+        result.push(if shared {
+            into_contiguous(input.copy())
+        } else {
+            input
+        });
+    }
+    result
+}
+
+fn memory(tensor: &CubeTensor) -> impl PartialEq + use<> {
+    tensor.handle.clone().binding().memory.id()
+}
+
+/// Four 32-bit numbers as the 64-bit words in which CubeCL passes metadata.
+fn words(sizes: [u32; 4]) -> Vec<u64> {
+    sizes
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|&[low, high]| u64::from(low) | u64::from(high) << 32)
+        .collect()
+}
+
+/// Workgroups along x and y that are `count` or slightly more in all, neither above the limit.
+fn fold(count: u32) -> [u32; 2] {
+    let down = count.div_ceil(WORKGROUPS).max(1);
+    [count.div_ceil(down), down]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fold_covers_every_workgroup_within_the_limit() {
+        let edges = [
+            1,
+            2,
+            WORKGROUPS - 1,
+            WORKGROUPS,
+            WORKGROUPS + 1,
+            2 * WORKGROUPS,
+            1 << 20,
+            1 << 28,
+        ];
+        for count in edges.into_iter().chain((1..40).map(|i| i * 104_729)) {
+            let [across, down] = fold(count);
+            assert!(
+                across <= WORKGROUPS && down <= WORKGROUPS,
+                "{count}: {across} x {down}"
+            );
+            assert!(
+                across * down >= count,
+                "{count}: {across} x {down} are too few"
+            );
+            assert!(
+                across * down - count < down,
+                "{count}: {across} x {down} are too many"
+            );
+        }
+    }
+
+    #[test]
+    fn fold_is_one_dimensional_up_to_the_limit() {
+        assert_eq!(fold(1), [1, 1]);
+        assert_eq!(fold(WORKGROUPS), [WORKGROUPS, 1]);
+        assert_eq!(fold(WORKGROUPS + 1), [32_768, 2]);
+    }
+
+    #[test]
+    fn words_hold_sizes_in_order() {
+        assert_eq!(
+            words([1, 2, 3, u32::MAX]),
+            [0x2_0000_0001, 0xffff_ffff_0000_0003]
+        );
+    }
+}

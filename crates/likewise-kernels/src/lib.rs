@@ -1,0 +1,25 @@
+//! Burn operations with hand-written kernels.
+//!
+//! Each operation is a function on [`Tensor`](burn::tensor::Tensor)s, differentiable, that picks
+//! its form from the device at run time:
+//!
+//! | device | form |
+//! |---|---|
+//! | WGSL (WebGPU in the browser; Vulkan, Metal or DirectX through wgpu) | `shaders/*.wgsl` |
+//! | `flex` | loops over slices, on all cores natively |
+//! | SPIR-V, MSL, CUDA | Burn's tensor operations (the *twin*) |
+//!
+//! The twin also serves number formats other than `f32`, and is the reference in tests. Under
+//! Burn's fusion an operation is one opaque step between fused ones. Shaders are checked by this
+//! crate's tests, against the limits that every WebGPU device has.
+
+#[allow(
+    unsafe_code,
+    reason = "functions compiled for AVX2 or AVX-512 are called after asking the processor for them"
+)]
+mod conv;
+mod launch;
+mod pairwise_distance;
+
+pub use conv::{Epilogue, batch_norm_train, conv2d};
+pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};

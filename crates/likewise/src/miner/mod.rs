@@ -1,0 +1,250 @@
+//! Batch miners: which tuples of a batch an objective learns from. A miner sees the pairwise matrix
+//! and the labels and answers with index tensors on the device; nothing is read back. Choices that
+//! need labels only are made on the host, the others by a masked argmax over uploaded noise.
+
+mod choice;
+pub mod distance;
+pub mod random;
+pub mod rho;
+pub mod semihard;
+pub mod softhard;
+pub mod triplets;
+
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+pub use rho::{RhoSwitch, SwitchMode};
+pub use triplets::Triplets;
+
+use crate::batch::BatchLabels;
+use crate::pairwise::Pairwise;
+use crate::{Error, Result};
+
+/// The kinds of tuples there are; miners make them and objectives ask for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TupleKind {
+    /// None: the objective uses all pairs of the batch, and takes no miner.
+    None,
+    /// Lists of (anchor, positive, negative).
+    Triplets,
+}
+
+/// The tuples of one batch.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one a batch, and it is only borrowed")]
+pub enum Tuples {
+    /// For objectives that take no miner.
+    None,
+    /// A list of triplets.
+    Triplets(Triplets),
+}
+
+impl Tuples {
+    /// The triplets.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] when these are tuples of another kind.
+    pub fn triplets(&self) -> Result<&Triplets> {
+        match self {
+            Self::Triplets(triplets) => Ok(triplets),
+            Self::None => Err(Error::Recipe(
+                "the objective needs triplets, but no miner is set: choose one with `[miner] name`"
+                    .into(),
+            )),
+        }
+    }
+}
+
+/// A miner of triplets.
+pub trait TripletMiner {
+    /// Refuses hyper-parameters outside their ranges with [`Error::Recipe`].
+    fn validate(&self) -> Result<()>;
+
+    /// The ρ-switch that is applied to what [`draw`](Self::draw) gives.
+    fn rho(&self) -> Option<&RhoSwitch>;
+
+    /// The triplets of a batch before the ρ-switch, on the plain (not autodiff) device.
+    fn draw(&self, pairwise: &Pairwise, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Triplets;
+
+    /// The triplets of a batch, switched if a ρ-switch is set.
+    fn mine(&self, pairwise: &Pairwise, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Triplets {
+        let triplets = self.draw(pairwise, labels, rng);
+        match self.rho() {
+            Some(switch) => switch.apply(triplets, labels, rng),
+            None => triplets,
+        }
+    }
+}
+
+impl From<Triplets> for Tuples {
+    fn from(triplets: Triplets) -> Self {
+        Self::Triplets(triplets)
+    }
+}
+
+/// One line of [`TABLE`].
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Name in recipes.
+    pub name: &'static str,
+    /// Name for people.
+    pub title: &'static str,
+    /// Where it was published.
+    pub paper: &'static str,
+    /// What it makes.
+    pub tuples: TupleKind,
+    /// Whether it is only defined for unit vectors.
+    pub needs_unit_embeddings: bool,
+    /// The miner with its default hyper-parameters; serialise it to list them.
+    pub default: fn() -> MinerConfig,
+}
+
+/// Makes the enum, its dispatch and the table from one line a miner:
+/// `Variant(type) "name", tuples, unit vectors, "title", "paper"`.
+macro_rules! miners {
+    ($($variant:ident($miner:ty) $name:literal, $tuples:ident, $unit:literal, $title:literal, $paper:literal;)*) => {
+        /// A batch miner and its hyper-parameters, as a recipe's `[miner]` states it.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "name")]
+        pub enum MinerConfig {
+            $(
+                #[doc = concat!($title, ".")]
+                #[serde(rename = $name)]
+                $variant($miner),
+            )*
+        }
+
+        /// Every miner, in the order in which help and menus show them.
+        pub const TABLE: &[Entry] = &[$(Entry {
+            name: $name,
+            title: $title,
+            paper: $paper,
+            tuples: TupleKind::$tuples,
+            needs_unit_embeddings: $unit,
+            default: || MinerConfig::$variant(<$miner>::default()),
+        },)*];
+
+        impl MinerConfig {
+            /// The name in recipes.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)* }
+            }
+
+            /// The miner, its hyper-parameters checked.
+            ///
+            /// # Errors
+            /// [`Error::Recipe`] naming the key, its value and the range allowed.
+            pub fn build(&self) -> Result<Miner> {
+                match self { $(Self::$variant(miner) => miner.validate(),)* }?;
+                Ok(Miner(self.clone()))
+            }
+
+            fn mine(&self, pairwise: &Pairwise, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Tuples {
+                match self { $(Self::$variant(miner) => miner.mine(pairwise, labels, rng).into(),)* }
+            }
+        }
+    };
+}
+
+miners! {
+    Random(random::Random) "random", Triplets, false, "Random", "uniform baseline; as in Hoffer & Ailon, Deep Metric Learning Using Triplet Network, 2015";
+    Semihard(semihard::Semihard) "semihard", Triplets, false, "Semi-hard", "Schroff et al., FaceNet: A Unified Embedding for Face Recognition and Clustering, 2015";
+    Softhard(softhard::Softhard) "softhard", Triplets, false, "Soft-hard", "Roth & Brattoli, Deep Metric Learning Baselines, 2019";
+    Distance(distance::Distance) "distance", Triplets, true, "Distance-weighted", "Wu et al., Sampling Matters in Deep Embedding Learning, 2017";
+}
+
+/// The line of [`TABLE`] with this name.
+pub fn entry(name: &str) -> Option<&'static Entry> {
+    TABLE.iter().find(|entry| entry.name == name)
+}
+
+impl MinerConfig {
+    /// The line of [`TABLE`] about this miner.
+    pub fn entry(&self) -> &'static Entry {
+        entry(self.name()).expect("the table and the enum are made from the same lines")
+    }
+}
+
+/// A miner whose hyper-parameters have been checked; made by [`MinerConfig::build`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Miner(MinerConfig);
+
+impl Miner {
+    /// Its hyper-parameters.
+    pub fn config(&self) -> &MinerConfig {
+        &self.0
+    }
+
+    /// The tuples of a batch. `rng` is the batch's own stream
+    /// ([`Purpose::Miner`](crate::random::Purpose::Miner)); equal streams give equal tuples.
+    pub fn mine(&self, pairwise: &Pairwise, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Tuples {
+        self.0.mine(pairwise, labels, rng)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_names_are_those_of_recipes_and_defaults_are_valid() {
+        for entry in TABLE {
+            let config = (entry.default)();
+            assert_eq!(config.name(), entry.name);
+            config.build().unwrap();
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(toml::from_str::<MinerConfig>(&text).unwrap(), config);
+            let bare = format!("name = \"{}\"", entry.name);
+            assert_eq!(toml::from_str::<MinerConfig>(&bare).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn any_triplet_miner_takes_the_switch() {
+        let text = "name = \"semihard\"\nmargin = 1\nrho = { p_switch = 0.4, switch_mode = \"keep_positive\" }";
+        let expected = semihard::Semihard {
+            margin: 1.0,
+            rho: Some(RhoSwitch {
+                p_switch: 0.4,
+                switch_mode: SwitchMode::KeepPositive,
+            }),
+        };
+        let config: MinerConfig = toml::from_str(text).unwrap();
+        assert_eq!(config, MinerConfig::Semihard(expected));
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused_by_key() {
+        for (text, key) in [
+            ("name = \"semihard\"\nmargin = -0.1", "miner.margin"),
+            ("name = \"semihard\"\nmargin = nan", "miner.margin"),
+            (
+                "name = \"distance\"\nlower_cutoff = 0.0",
+                "miner.lower_cutoff",
+            ),
+            (
+                "name = \"distance\"\nupper_cutoff = 2.5",
+                "miner.upper_cutoff",
+            ),
+            (
+                "name = \"random\"\nrho = { p_switch = 1.01 }",
+                "miner.rho.p_switch",
+            ),
+            (
+                "name = \"softhard\"\nrho = { p_switch = nan }",
+                "miner.rho.p_switch",
+            ),
+        ] {
+            let config: MinerConfig = toml::from_str(text).unwrap();
+            let error = config.build().unwrap_err().to_string();
+            assert!(error.contains(key), "{text}: {error}");
+        }
+        for text in [
+            "name = \"semihard\"\nmargn = 1.0",
+            "name = \"nearest\"",
+            "margin = 1.0",
+        ] {
+            assert!(toml::from_str::<MinerConfig>(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The choice of a backbone. Help, documentation and menus are made from [`ARCHITECTURES`].
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::conv_net::{ConvNet, ConvNetConfig};
+use super::init::ParameterSource;
+use super::mlp::{Mlp, MlpConfig};
+use super::pooling::Pooling;
+use super::resnet::{Resnet, ResnetConfig};
+use crate::error::{Error, Result};
+
+/// What every architecture says about itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Architecture {
+    /// Value of the key `architecture`.
+    pub name: &'static str,
+    /// Where it was published.
+    pub paper: &'static str,
+    /// What it is for, in one sentence.
+    pub purpose: &'static str,
+    /// Whether it has batch normalisation and a feature map to pool.
+    pub convolutional: bool,
+    /// The configuration with all defaults.
+    pub default: fn() -> BackboneConfig,
+}
+
+/// All architectures.
+pub const ARCHITECTURES: &[Architecture] = &[
+    Architecture {
+        name: "mlp",
+        paper: "Rosenblatt 1958; Rumelhart, Hinton and Williams 1986",
+        purpose: "points and very small images; the diagonal-lines experiment",
+        convolutional: false,
+        default: || BackboneConfig::Mlp(MlpConfig::default()),
+    },
+    Architecture {
+        name: "conv_net",
+        paper: "Simonyan and Zisserman, ICLR 2015 (3×3 stages); Ioffe and Szegedy, ICML 2015",
+        purpose: "training from scratch on images of 32 to 64 pixels, on a processor or in the browser",
+        convolutional: true,
+        default: || BackboneConfig::ConvNet(ConvNetConfig::default()),
+    },
+    Architecture {
+        name: "resnet",
+        paper: "He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
+        purpose: "ResNet50 and its relatives at 224 pixels, usually from ImageNet weights",
+        convolutional: true,
+        default: || BackboneConfig::Resnet(ResnetConfig::default()),
+    },
+];
+
+/// A backbone and its sizes, chosen by the key `architecture`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "architecture", rename_all = "snake_case")]
+pub enum BackboneConfig {
+    /// Fully connected layers.
+    Mlp(MlpConfig),
+    /// Small convolutional network.
+    ConvNet(ConvNetConfig),
+    /// Bottleneck ResNet.
+    Resnet(ResnetConfig),
+}
+
+impl BackboneConfig {
+    /// The entry of this architecture in [`ARCHITECTURES`].
+    pub fn architecture(&self) -> &'static Architecture {
+        match self {
+            Self::Mlp(_) => &ARCHITECTURES[0],
+            Self::ConvNet(_) => &ARCHITECTURES[1],
+            Self::Resnet(_) => &ARCHITECTURES[2],
+        }
+    }
+
+    /// Dimension of the features for images `[channels, height, width]`.
+    ///
+    /// # Errors
+    ///
+    /// Sizes that cannot work; the message names the key.
+    pub fn feature_dim(&self, input: [usize; 3]) -> Result<usize> {
+        if input.contains(&0) {
+            let [channels, height, width] = input;
+            return Err(Error::Data(format!(
+                "images of {channels}×{height}×{width} (channels×height×width) are empty"
+            )));
+        }
+        match self {
+            Self::Mlp(config) => config.feature_dim(input),
+            Self::ConvNet(config) => config.feature_dim(input),
+            Self::Resnet(config) => config.feature_dim(),
+        }
+    }
+
+    /// Makes the backbone for images `[channels, height, width]`; call
+    /// [`feature_dim`](Self::feature_dim) first, which finds sizes that cannot work.
+    pub(super) fn init(&self, input: [usize; 3], source: &ParameterSource) -> Backbone {
+        match self {
+            Self::Mlp(config) => Backbone::Mlp(config.init(input, source)),
+            Self::ConvNet(config) => Backbone::ConvNet(config.init(input[0], source)),
+            Self::Resnet(config) => Backbone::Resnet(config.init(input[0], source)),
+        }
+    }
+}
+
+/// The part of a network that turns images into features.
+#[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one backbone exists per network, and it is not moved in the step"
+)]
+pub enum Backbone {
+    /// Fully connected layers.
+    Mlp(Mlp),
+    /// Small convolutional network.
+    ConvNet(ConvNet),
+    /// Bottleneck ResNet.
+    Resnet(Resnet),
+}
+
+impl Backbone {
+    /// `[B, C, H, W]` → features `[B, F]`. `pooling` has no effect without a feature map.
+    pub fn forward(&self, images: Tensor<4>, pooling: Pooling) -> Tensor<2> {
+        match self {
+            Self::Mlp(backbone) => backbone.forward(images),
+            Self::ConvNet(backbone) => pooling.forward(backbone.forward(images)),
+            Self::Resnet(backbone) => pooling.forward(backbone.forward(images)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_architecture_is_listed_under_the_name_its_configuration_has() {
+        for architecture in ARCHITECTURES {
+            let config = (architecture.default)();
+            let value = serde_json::to_value(&config).unwrap();
+            assert_eq!(value["architecture"], architecture.name);
+            assert_eq!(config.architecture().name, architecture.name);
+            let only_named = serde_json::json!({ "architecture": architecture.name });
+            assert_eq!(
+                serde_json::from_value::<BackboneConfig>(only_named).unwrap(),
+                config
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        for architecture in ARCHITECTURES {
+            let typed = serde_json::json!({ "architecture": architecture.name, "witdh": 3 });
+            let error = serde_json::from_value::<BackboneConfig>(typed)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("witdh"), "{error}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_cannot_work_are_refused_with_the_key() {
+        let refused = |config: BackboneConfig, input, key: &str| {
+            let error = config.feature_dim(input).unwrap_err().to_string();
+            assert!(error.contains(key), "{error} should name {key}");
+        };
+        let conv_net = |channels: &[usize], convolutions_per_stage, pooled_stages| {
+            BackboneConfig::ConvNet(ConvNetConfig {
+                channels: channels.to_vec(),
+                convolutions_per_stage,
+                pooled_stages,
+            })
+        };
+        refused(
+            BackboneConfig::Mlp(MlpConfig { hidden: vec![8, 0] }),
+            [1, 1, 2],
+            "hidden",
+        );
+        refused(
+            BackboneConfig::Mlp(MlpConfig { hidden: vec![8] }),
+            [3, 0, 2],
+            "3×0×2",
+        );
+        refused(conv_net(&[], 1, None), [3, 32, 32], "channels");
+        refused(conv_net(&[8, 0], 1, None), [3, 32, 32], "channels");
+        refused(
+            conv_net(&[8], 0, None),
+            [3, 32, 32],
+            "convolutions_per_stage",
+        );
+        refused(conv_net(&[8, 8], 1, Some(3)), [3, 32, 32], "pooled_stages");
+        refused(conv_net(&[8; 5], 1, None), [3, 15, 64], "pooled_stages = 3");
+        refused(conv_net(&[8; 90], 1, None), [3, 32, 32], "89 times");
+        let resnet = |width, layers| {
+            BackboneConfig::Resnet(ResnetConfig {
+                width,
+                layers,
+                stride_in_1x1: false,
+            })
+        };
+        refused(resnet(0, [1; 4]), [3, 32, 32], "width");
+        refused(resnet(8, [1, 1, 0, 1]), [3, 32, 32], "layers");
+        assert_eq!(
+            conv_net(&[8; 5], 1, None).feature_dim([3, 16, 64]).unwrap(),
+            8
+        );
+        assert_eq!(
+            resnet(64, [3, 4, 6, 3]).feature_dim([3, 224, 224]).unwrap(),
+            2048
+        );
+        assert_eq!(
+            BackboneConfig::Mlp(MlpConfig { hidden: vec![] })
+                .feature_dim([3, 4, 5])
+                .unwrap(),
+            60
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! Batch normalisation (Ioffe and Szegedy 2015) as metric learning uses it: either with the
+//! statistics of the batch, or "frozen", where running statistics are fixed while scale and
+//! shift stay trainable. Running variances are unbiased, as in PyTorch.
+
+use burn::module::{Flag, Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+
+use likewise_kernels::{Epilogue, batch_norm_train};
+
+use super::init::ParameterSource;
+use super::running_statistic::RunningStatistic;
+
+/// Added to variances under the root.
+const EPSILON: f64 = 1e-5;
+/// Weight of the newest batch in the running statistics.
+const MOMENTUM: f64 = 0.1;
+
+/// Batch normalisation over the positions of each channel.
+#[derive(Module, Debug)]
+pub struct BatchNorm2d {
+    /// Scale γ, `[C]`.
+    pub weight: Param<Tensor<1>>,
+    /// Shift β, `[C]`.
+    pub bias: Param<Tensor<1>>,
+    /// Running mean, `[C]`.
+    pub running_mean: RunningStatistic,
+    /// Running variance, `[C]`.
+    pub running_var: RunningStatistic,
+    /// Whether training normalises with (and records) the statistics of the batch.
+    pub batch_statistics: Param<Flag>,
+}
+
+impl BatchNorm2d {
+    /// γ = 1, β = 0, mean 0, variance 1; training uses batch statistics.
+    pub fn new(channels: usize, source: &ParameterSource) -> Self {
+        Self {
+            weight: source.constant("weight", [channels], 1.0),
+            bias: source.constant("bias", [channels], 0.0),
+            running_mean: RunningStatistic::new("running_mean", channels, 0.0, source),
+            running_var: RunningStatistic::new("running_var", channels, 1.0, source),
+            batch_statistics: Param::initialized(source.id("batch_statistics"), Flag::new(true)),
+        }
+    }
+
+    /// `[B, C, H, W]` → the same shape, or half of height and width if `epilogue` pools. Batch
+    /// statistics are used only on input that records gradients, so evaluation needs no other
+    /// switch.
+    pub fn forward(&self, input: Tensor<4>, epilogue: Epilogue) -> Tensor<4> {
+        if self.batch_statistics.is_enabled() && input.is_autodiff() {
+            self.forward_with_batch_statistics(input, epilogue)
+        } else {
+            epilogue.apply(self.forward_with_running_statistics(input))
+        }
+    }
+
+    fn forward_with_batch_statistics(&self, input: Tensor<4>, epilogue: Epilogue) -> Tensor<4> {
+        let [batch, _, height, width] = input.dims();
+        let count = (batch * height * width) as f64;
+        let (gamma, beta) = (self.weight.val(), self.bias.val());
+        let result = batch_norm_train(input, gamma, beta, EPSILON, epilogue);
+        // A single value has no unbiased variance; its biased one, 0, is kept then.
+        let unbiased = result.variance.mul_scalar(count / (count - 1.0).max(1.0));
+        self.running_mean.update(result.mean, MOMENTUM);
+        self.running_var.update(unbiased, MOMENTUM);
+        result.output
+    }
+
+    /// Folds the four vectors into one scale and one shift, so that only two operations touch
+    /// the whole map.
+    fn forward_with_running_statistics(&self, input: Tensor<4>) -> Tensor<4> {
+        let autodiff = input.is_autodiff();
+        let deviation = self.running_var.value(autodiff).add_scalar(EPSILON).sqrt();
+        let scale = self.weight.val() / deviation;
+        let shift = self.bias.val() - self.running_mean.value(autodiff) * scale.clone();
+        input * per_channel(scale) + per_channel(shift)
+    }
+}
+
+fn per_channel(values: Tensor<1>) -> Tensor<4> {
+    let [channels] = values.dims();
+    values.reshape([1, channels, 1, 1])
+}
+
+/// Chooses for every batch normalisation in `module` whether training uses the statistics of
+/// the batch (`true`) or leaves the running ones fixed (`false`, "frozen"). Scale and shift stay
+/// trainable either way.
+pub fn use_batch_statistics<M: Module>(module: M, enabled: bool) -> M {
+    module.map(&mut UseBatchStatistics { enabled })
+}
+
+struct UseBatchStatistics {
+    enabled: bool,
+}
+
+impl ModuleMapper for UseBatchStatistics {
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        flag.with_value(self.enabled)
+    }
+}

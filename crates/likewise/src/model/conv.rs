@@ -1,0 +1,53 @@
+//! Two-dimensional convolution: the single place where models call the operation.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::init::ParameterSource;
+
+/// A convolution with a square kernel, equal stride and padding on both axes and no bias: in
+/// every network here a batch normalisation follows, whose shift takes the bias's place.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    /// `[out, in, kernel, kernel]`.
+    pub weight: Param<Tensor<4>>,
+    #[module(skip)]
+    stride: usize,
+    #[module(skip)]
+    padding: usize,
+}
+
+/// Sizes of a [`Conv2d`].
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2dConfig {
+    /// Channels of the input.
+    pub input: usize,
+    /// Channels of the output.
+    pub output: usize,
+    /// Height and width of the kernel; odd.
+    pub kernel: usize,
+    /// Step of the window.
+    pub stride: usize,
+}
+
+impl Conv2dConfig {
+    /// A convolution padded by `kernel / 2`, with weights from N(0, 2 / fan-out), fan-out =
+    /// out · kernel² (He et al. 2015, as torchvision starts its ResNets).
+    pub fn init(self, source: &ParameterSource) -> Conv2d {
+        let shape = [self.output, self.input, self.kernel, self.kernel];
+        let fan_out = (self.output * self.kernel * self.kernel) as f64;
+        Conv2d {
+            weight: source.normal("weight", shape, (2.0 / fan_out).sqrt()),
+            stride: self.stride,
+            padding: self.kernel / 2,
+        }
+    }
+}
+
+impl Conv2d {
+    /// `[B, in, H, W]` → `[B, out, ⌈H / stride⌉, ⌈W / stride⌉]`.
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
+        likewise_kernels::conv2d(input, self.weight.val(), None, stride, padding)
+    }
+}

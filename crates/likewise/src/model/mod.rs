@@ -1,0 +1,27 @@
+//! Networks: a backbone that turns images into features, and a head that turns features into
+//! embeddings. Every parameter has a name (its path), from which its initial value, its identity
+//! for the optimizer and its key in checkpoints follow.
+
+pub mod backbone;
+pub mod batch_norm;
+pub mod conv;
+pub mod conv_net;
+pub mod init;
+pub mod linear;
+pub mod mlp;
+pub mod network;
+pub mod normalize;
+pub mod pooling;
+pub mod resnet;
+pub mod running_statistic;
+pub mod state;
+
+pub use backbone::{ARCHITECTURES, Architecture, Backbone, BackboneConfig};
+pub use conv_net::ConvNetConfig;
+pub use init::assign_ids;
+pub use mlp::MlpConfig;
+pub use network::{Network, NetworkConfig, NetworkOutput};
+pub use normalize::l2_normalize;
+pub use pooling::Pooling;
+pub use resnet::ResnetConfig;
+pub use state::StateDict;

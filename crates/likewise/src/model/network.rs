@@ -1,0 +1,246 @@
+//! The network that is trained: backbone, pooling, embedding head and normalisation.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::backbone::{Backbone, BackboneConfig};
+use super::batch_norm::use_batch_statistics;
+use super::init::ParameterSource;
+use super::linear::Linear;
+use super::normalize::l2_normalize;
+use super::pooling::Pooling;
+use super::state::{self, StateDict};
+use crate::error::{Error, Result};
+
+/// A network as a recipe describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// What turns images into features.
+    pub backbone: BackboneConfig,
+    /// Dimension of the embedding.
+    #[serde(default = "default_embedding_dim")]
+    pub embedding_dim: usize,
+    /// Whether embeddings are scaled to unit length.
+    #[serde(default = "default_normalize")]
+    pub normalize: bool,
+    /// Whether the running statistics of batch normalisation stay as loaded during training,
+    /// with scale and shift still trained: what papers that start from ImageNet weights call
+    /// frozen. Leave it off when training from scratch.
+    #[serde(default)]
+    pub frozen_batch_norm: bool,
+    /// How a feature map becomes a feature vector.
+    #[serde(default)]
+    pub pooling: Pooling,
+}
+
+fn default_embedding_dim() -> usize {
+    128
+}
+
+fn default_normalize() -> bool {
+    true
+}
+
+impl NetworkConfig {
+    /// All defaults with this backbone.
+    pub fn new(backbone: BackboneConfig) -> Self {
+        Self {
+            backbone,
+            embedding_dim: default_embedding_dim(),
+            normalize: default_normalize(),
+            frozen_batch_norm: false,
+            pooling: Pooling::default(),
+        }
+    }
+
+    /// Checks the configuration for images `[channels, height, width]` and returns the dimension
+    /// of the features. Makes nothing on a device.
+    ///
+    /// # Errors
+    ///
+    /// Sizes that cannot work, or settings the backbone has no use for.
+    pub fn feature_dim(&self, input: [usize; 3]) -> Result<usize> {
+        if self.embedding_dim == 0 {
+            return Err(Error::Recipe(
+                "embedding_dim = 0; use 1 or more (128 is usual)".into(),
+            ));
+        }
+        let architecture = self.backbone.architecture();
+        let unused = [
+            (
+                self.frozen_batch_norm,
+                "frozen_batch_norm = true",
+                "batch normalisation",
+            ),
+            (
+                self.pooling != Pooling::Average,
+                "pooling = \"average_max\"",
+                "feature map to pool",
+            ),
+        ];
+        for (set, setting, lacking) in unused {
+            if set && !architecture.convolutional {
+                let name = architecture.name;
+                return Err(Error::Recipe(format!(
+                    "{setting}, but the backbone {name} has no {lacking}; remove it"
+                )));
+            }
+        }
+        self.backbone.feature_dim(input)
+    }
+
+    /// Makes the network for images `[channels, height, width]`, with initial values that depend
+    /// on `seed` alone. On an autodiff device it is ready for training.
+    ///
+    /// # Errors
+    ///
+    /// As [`feature_dim`](Self::feature_dim).
+    pub fn init(&self, seed: u64, input: [usize; 3], device: &Device) -> Result<Network> {
+        let features = self.feature_dim(input)?;
+        let root = ParameterSource::new(seed, "", device);
+        let backbone = self.backbone.init(input, &root.child("backbone"));
+        Ok(Network {
+            backbone: use_batch_statistics(backbone, !self.frozen_batch_norm),
+            head: Linear::new(features, self.embedding_dim, &root.child("head")),
+            pooling: self.pooling,
+            normalize: self.normalize,
+        })
+    }
+}
+
+/// Images to embeddings. Parameters of the backbone are named `backbone.…`, the head's are
+/// `head.weight` and `head.bias`.
+///
+/// Clones share no running statistics: the network whose `forward` was called is the one to hand
+/// to the optimizer.
+#[derive(Module, Debug)]
+pub struct Network {
+    /// Images to features.
+    pub backbone: Backbone,
+    /// Features to embeddings, before normalisation.
+    pub head: Linear,
+    #[module(skip)]
+    pooling: Pooling,
+    #[module(skip)]
+    normalize: bool,
+}
+
+/// What a network says about a batch of B images.
+#[derive(Clone, Debug)]
+pub struct NetworkOutput {
+    /// Pooled output of the backbone, `[B, F]`.
+    pub features: Tensor<2>,
+    /// Embeddings, `[B, D]`; unit vectors if the network normalises.
+    pub embeddings: Tensor<2>,
+}
+
+impl Network {
+    /// Embeds images `[B, C, H, W]`. Records gradients, and statistics of the batch unless they
+    /// are frozen, if network and images are on an autodiff device.
+    ///
+    /// # Panics
+    ///
+    /// If the images do not have the channels (for `mlp` also height and width) of the network.
+    pub fn forward(&self, images: Tensor<4>) -> NetworkOutput {
+        let features = self.backbone.forward(images, self.pooling);
+        let embeddings = self.embed(features.clone());
+        NetworkOutput {
+            features,
+            embeddings,
+        }
+    }
+
+    /// Features `[B, F]` → embeddings `[B, D]`.
+    pub fn embed(&self, features: Tensor<2>) -> Tensor<2> {
+        let embeddings = self.head.forward(features);
+        if self.normalize {
+            l2_normalize(embeddings)
+        } else {
+            embeddings
+        }
+    }
+
+    /// The network with gradients recorded; what was frozen stays frozen.
+    #[must_use]
+    pub fn for_training(self) -> Self {
+        self.train()
+    }
+
+    /// A view for evaluation on the same parameters: no gradients, running statistics in batch
+    /// normalisation. Give it images from the device without autodiff.
+    #[must_use]
+    pub fn for_evaluation(&self) -> Self {
+        self.valid()
+    }
+
+    /// Takes over the backbone of a torchvision state dict (see
+    /// [`state::from_torchvision`]). Its classifier is ignored and the head keeps its values.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] if names or shapes differ; nothing is loaded then.
+    pub fn load_pretrained(&mut self, weights: StateDict) -> Result<()> {
+        let backbone = state::from_torchvision(weights)
+            .into_iter()
+            .filter_map(|(name, data)| Some((name.strip_prefix("backbone.")?.to_owned(), data)))
+            .collect();
+        state::load_state_dict(&mut self.backbone, &backbone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::conv_net::ConvNetConfig;
+    use super::super::mlp::MlpConfig;
+    use super::*;
+
+    #[test]
+    fn a_backbone_alone_is_a_whole_configuration() {
+        let typed = json!({ "backbone": { "architecture": "conv_net" } });
+        let config: NetworkConfig = serde_json::from_value(typed).unwrap();
+        let default = ConvNetConfig::default();
+        assert_eq!(config, NetworkConfig::new(BackboneConfig::ConvNet(default)));
+        assert_eq!((config.embedding_dim, config.normalize), (128, true));
+        assert!(!config.frozen_batch_norm);
+        let again = serde_json::to_value(&config).unwrap();
+        assert_eq!(
+            serde_json::from_value::<NetworkConfig>(again).unwrap(),
+            config
+        );
+    }
+
+    #[test]
+    fn settings_without_effect_are_refused_by_name() {
+        let mlp = NetworkConfig::new(BackboneConfig::Mlp(MlpConfig::default()));
+        assert_eq!(mlp.feature_dim([1, 1, 2]).unwrap(), 256);
+        let refused = |config: NetworkConfig, key: &str| {
+            let error = config.feature_dim([1, 1, 2]).unwrap_err().to_string();
+            assert!(error.contains(key), "{error} should name {key}");
+        };
+        refused(
+            NetworkConfig {
+                frozen_batch_norm: true,
+                ..mlp.clone()
+            },
+            "frozen_batch_norm",
+        );
+        refused(
+            NetworkConfig {
+                pooling: Pooling::AverageMax,
+                ..mlp.clone()
+            },
+            "pooling",
+        );
+        refused(
+            NetworkConfig {
+                embedding_dim: 0,
+                ..mlp
+            },
+            "embedding_dim",
+        );
+    }
+}

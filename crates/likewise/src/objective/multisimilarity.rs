@@ -1,0 +1,139 @@
+//! Multi-similarity loss (Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep
+//! Metric Learning, 2019): mines informative pairs of the whole similarity matrix itself and weighs
+//! them by a soft maximum.
+
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, RankingObjective, Setting, Statistic};
+use crate::batch::BatchLabels;
+use crate::miner::Tuples;
+use crate::pairwise::Pairwise;
+use crate::{Result, check};
+
+/// Beyond any similarity or exponent, and finite.
+const FAR: f64 = 1e30;
+
+/// S = e·eᵀ; anchor i keeps negatives with S_in + ε > min_p S_ip and positives with
+/// S_ip − ε < max_n S_in. Mean over the anchors that keep both kinds of
+/// (1/α) log(1 + Σ_p exp(−α(S_ip − λ))) + (1/β) log(1 + Σ_n exp(β(S_in − λ))).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MultisimilarityConfig {
+    /// α: sharpness on positive pairs; greater than 0. (2 in the paper.)
+    pub pos_weight: f64,
+    /// β: sharpness on negative pairs; greater than 0. (50 in the paper.)
+    pub neg_weight: f64,
+    /// ε: slack of the pair selection; at least 0. (0.1 in the paper.)
+    pub margin: f64,
+    /// λ: similarity at which pairs begin to matter. (1 in the paper.)
+    pub thresh: f64,
+}
+
+impl Default for MultisimilarityConfig {
+    fn default() -> Self {
+        Self {
+            pos_weight: 2.0,
+            neg_weight: 40.0,
+            margin: 0.1,
+            thresh: 0.5,
+        }
+    }
+}
+
+impl MultisimilarityConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        check::number("objective.pos_weight", self.pos_weight, check::POSITIVE)?;
+        check::number("objective.neg_weight", self.neg_weight, check::POSITIVE)?;
+        check::number("objective.margin", self.margin, 0.0..)?;
+        check::number("objective.thresh", self.thresh, ..)
+    }
+
+    pub(super) fn learning_rate(&self) -> Option<f64> {
+        None
+    }
+
+    pub(super) fn init(&self, _: Setting, _: &Device) -> Multisimilarity {
+        Multisimilarity {
+            config: self.clone(),
+        }
+    }
+}
+
+/// The multi-similarity objective.
+#[derive(Module, Debug)]
+pub struct Multisimilarity {
+    #[module(skip)]
+    config: MultisimilarityConfig,
+}
+
+impl RankingObjective for Multisimilarity {
+    fn forward(&self, pairwise: &Pairwise, labels: &BatchLabels, _: &Tuples) -> Result<Outcome> {
+        let MultisimilarityConfig {
+            pos_weight,
+            neg_weight,
+            thresh,
+            ..
+        } = self.config;
+        let similarity = pairwise.similarity();
+        let (positives, negatives) = self.informative(similarity.clone().inner(), labels);
+        let kept = positives
+            .clone()
+            .any_dim(1)
+            .bool_and(negatives.clone().any_dim(1))
+            .float();
+        let excess = similarity.sub_scalar(thresh);
+        let pull = soft_sum(excess.clone().mul_scalar(-pos_weight), positives.clone());
+        let push = soft_sum(excess.mul_scalar(neg_weight), negatives.clone());
+        let losses = pull.div_scalar(pos_weight) + push.div_scalar(neg_weight);
+        let count = kept.clone().sum();
+        Ok(Outcome {
+            loss: (losses * kept).sum() / count.clone().clamp_min(1.0),
+            statistics: vec![
+                Statistic::new("active_anchors", count),
+                Statistic::new("positive_pairs", positives.float().sum()),
+                Statistic::new("negative_pairs", negatives.float().sum()),
+            ],
+        })
+    }
+}
+
+impl Multisimilarity {
+    /// The positive and the negative pairs that are kept. Conditions say what is dropped, so that
+    /// NaN is kept and shows in the loss.
+    fn informative(
+        &self,
+        similarity: Tensor<2>,
+        labels: &BatchLabels,
+    ) -> (Tensor<2, Bool>, Tensor<2, Bool>) {
+        let without = |mask: &Tensor<2, Bool>| mask.clone().bool_not();
+        let least_positive = similarity
+            .clone()
+            .mask_fill(without(&labels.positive), FAR)
+            .min_dim(1);
+        let largest_negative = similarity
+            .clone()
+            .mask_fill(without(&labels.negative), -FAR)
+            .max_dim(1);
+        let slack = self.config.margin;
+        let easy_negative = (similarity.clone() - least_positive)
+            .add_scalar(slack)
+            .lower_equal_elem(0.0);
+        let easy_positive = (largest_negative - similarity)
+            .add_scalar(slack)
+            .lower_equal_elem(0.0);
+        (
+            labels.positive.clone().bool_and(easy_positive.bool_not()),
+            labels.negative.clone().bool_and(easy_negative.bool_not()),
+        )
+    }
+}
+
+/// log(1 + Σ_j exp(x_ij)) over the kept columns, `[B, 1]`, shifted so that nothing overflows.
+fn soft_sum(exponent: Tensor<2>, kept: Tensor<2, Bool>) -> Tensor<2> {
+    let exponent = exponent.mask_fill(kept.bool_not(), -FAR);
+    let shift = exponent.clone().inner().max_dim(1).clamp_min(0.0);
+    let sum = (exponent - shift.clone()).exp().sum_dim(1);
+    (sum + shift.clone().mul_scalar(-1.0).exp()).log() + shift
+}

@@ -1,0 +1,139 @@
+//! The second stage: what a recipe means, and which combinations cannot exist.
+
+use super::Recipe;
+use crate::miner::{self, TupleKind};
+use crate::{Error, Result};
+
+impl Recipe {
+    /// Refuses values outside their range and combinations that cannot be run, naming the keys.
+    pub fn validate(&self) -> Result<()> {
+        self.check_data()?;
+        self.sampler.validate()?;
+        self.optimizer.validate()?;
+        self.objective.validate()?;
+        self.check_tuples()?;
+        self.check_embeddings()?;
+        self.model.feature_dim([3, self.data.image_size, self.data.image_size])?;
+        self.check_evaluation()?;
+        if self.train.epochs == 0 {
+            return Err(Error::Recipe("train.epochs = 0: at least 1".into()));
+        }
+        if self.name.contains(['/', '\\']) || self.name.starts_with('.') {
+            return Err(Error::Recipe(format!(
+                "name = \"{}\" cannot be a folder name: use letters, digits, - and _",
+                self.name
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_data(&self) -> Result<()> {
+        let data = &self.data;
+        if !(8..=1024).contains(&data.image_size) {
+            return Err(Error::Recipe(format!(
+                "data.image_size = {}: between 8 and 1024",
+                data.image_size
+            )));
+        }
+        if data.resize() < data.image_size {
+            return Err(Error::Recipe(format!(
+                "data.resize = {} is smaller than data.image_size = {}: the centre crop would not \
+                 fit",
+                data.resize, data.image_size
+            )));
+        }
+        let [smallest, largest] = data.crop_area;
+        if !(smallest > 0.0 && smallest <= largest && largest <= 1.0) {
+            return Err(Error::Recipe(format!(
+                "data.crop_area = [{smallest}, {largest}]: two fractions, 0 < smallest ≤ largest ≤ 1"
+            )));
+        }
+        if !(0.0..=1.0).contains(&data.flip) {
+            return Err(Error::Recipe(format!("data.flip = {}: between 0 and 1", data.flip)));
+        }
+        if data.mean.iter().any(|m| !m.is_finite()) || data.std.iter().any(|s| !(s.is_finite() && *s > 0.0)) {
+            return Err(Error::Recipe("data.mean must be finite and data.std positive".into()));
+        }
+        let split = data.split;
+        let fractions = [split.train, split.validation];
+        if fractions.iter().any(|f| !(0.0..=1.0).contains(f)) || split.train <= 0.0 || split.train + split.validation >= 1.0 {
+            return Err(Error::Recipe(format!(
+                "data.split = {{ train = {}, validation = {} }}: fractions of the classes, train \
+                 above 0 and both together below 1 (the rest is the test split)",
+                split.train, split.validation
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_tuples(&self) -> Result<()> {
+        let objective = self.objective.entry();
+        match &self.miner {
+            None if objective.tuples == TupleKind::None => Ok(()),
+            None => Err(Error::Recipe(format!(
+                "objective.name = \"{}\" needs tuples, but there is no [miner] table: add one with \
+                 name = {}",
+                objective.name,
+                miners_of(objective.tuples)
+            ))),
+            Some(miner) if objective.tuples == TupleKind::None => Err(Error::Recipe(format!(
+                "objective.name = \"{}\" chooses its own pairs: remove the [miner] table (found \
+                 name = \"{}\")",
+                objective.name,
+                miner.name()
+            ))),
+            Some(miner) if miner.entry().tuples != objective.tuples => Err(Error::Recipe(format!(
+                "miner.name = \"{}\" does not make the tuples that objective.name = \"{}\" takes: \
+                 use {}",
+                miner.name(),
+                objective.name,
+                miners_of(objective.tuples)
+            ))),
+            Some(miner) => miner.build().map(|_| ()),
+        }
+    }
+
+    fn check_embeddings(&self) -> Result<()> {
+        let miner = self.miner.as_ref().filter(|miner| miner.entry().needs_unit_embeddings);
+        let needs_unit = match miner {
+            Some(miner) => format!("miner.name = \"{}\"", miner.name()),
+            None if self.objective.entry().needs_unit_embeddings => {
+                format!("objective.name = \"{}\"", self.objective.name())
+            }
+            None => return Ok(()),
+        };
+        if self.model.normalize {
+            return Ok(());
+        }
+        Err(Error::Recipe(format!(
+            "{needs_unit} is defined for embeddings of length 1 only: set model.normalize = true"
+        )))
+    }
+
+    fn check_evaluation(&self) -> Result<()> {
+        let evaluation = &self.evaluation;
+        if !evaluation.progress.iter().any(|name| name == evaluation.select) {
+            let names: Vec<String> = evaluation.progress.iter().map(|name| name.to_string()).collect();
+            return Err(Error::Recipe(format!(
+                "evaluation.select = \"{}\" is not one of evaluation.progress = {names:?}",
+                evaluation.select
+            )));
+        }
+        if evaluation.select.is_array() {
+            return Err(Error::Recipe(format!(
+                "evaluation.select = \"{}\" is a list of numbers; choose a metric that is one number",
+                evaluation.select
+            )));
+        }
+        if evaluation.batch_size == 0 {
+            return Err(Error::Recipe("evaluation.batch_size = 0: at least 1".into()));
+        }
+        Ok(())
+    }
+}
+
+/// The miners that make `tuples`, for a message.
+fn miners_of(tuples: TupleKind) -> String {
+    let names = miner::TABLE.iter().filter(|entry| entry.tuples == tuples);
+    names.map(|entry| format!("\"{}\"", entry.name)).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,197 @@
+//! The first stage: layers of TOML tables, laid over each other before anything is interpreted.
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::Recipe;
+use crate::{Error, Result};
+
+/// How many files may extend each other; more is taken for a circle.
+const MAX_DEPTH: usize = 16;
+
+/// TOML tables in order of priority, merged key by key.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    table: Table,
+}
+
+impl Layers {
+    /// Reads the TOML `text` of the file called `file` and, below it, every file it `extends`;
+    /// `read` returns the name and text of a file named in `extends`, relative to the file that
+    /// names it.
+    pub fn from_toml(
+        text: &str,
+        file: &str,
+        read: &mut dyn FnMut(&str, &str) -> Result<(String, String)>,
+    ) -> Result<Self> {
+        let mut stack = vec![parse(text, file)?];
+        let mut current = file.to_string();
+        while let Some(base) = stack.last_mut().and_then(|table| table.remove("extends")) {
+            let Value::String(base) = base else {
+                return Err(Error::Recipe(format!("{current}: extends must be a file name in quotes")));
+            };
+            if stack.len() == MAX_DEPTH {
+                return Err(Error::Recipe(format!("{current}: the files extend each other in a circle")));
+            }
+            let (name, text) = read(&current, &base)?;
+            stack.push(parse(&text, &name)?);
+            current = name;
+        }
+        let mut layers = Self::default();
+        while let Some(table) = stack.pop() {
+            merge(&mut layers.table, table);
+        }
+        Ok(layers)
+    }
+
+    /// Lays one `KEY=VALUE` assignment over the rest.
+    pub fn set(&mut self, assignment: &str) -> Result<()> {
+        let (path, value) = parse_assignment(assignment)?;
+        self.set_value(&path, value)
+    }
+
+    /// Sets the value at a dotted path.
+    pub fn set_value(&mut self, path: &[String], value: Value) -> Result<()> {
+        let Some((last, parents)) = path.split_last() else {
+            return Err(Error::Recipe("an assignment needs a key".into()));
+        };
+        let mut table = &mut self.table;
+        for (depth, key) in parents.iter().enumerate() {
+            let entry = table.entry(key.clone()).or_insert_with(|| Value::Table(Table::new()));
+            table = entry.as_table_mut().ok_or_else(|| {
+                Error::Recipe(format!("{} is a value, not a table", path[..=depth].join(".")))
+            })?;
+        }
+        table.insert(last.clone(), value);
+        Ok(())
+    }
+
+    /// Interprets the layers: types checked, unknown keys refused with the nearest known one.
+    pub fn into_recipe(self) -> Result<Recipe> {
+        let recipe: Recipe = serde_path_to_error::deserialize(Value::Table(self.table))
+            .map_err(|error| Error::Recipe(explain(&error.path().to_string(), error.inner().message())))?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+}
+
+fn parse(text: &str, file: &str) -> Result<Table> {
+    let parsed = toml::de::Deserializer::parse(text).and_then(Table::deserialize);
+    parsed.map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        Error::Recipe(format!("{file}:{line}: not valid TOML: {}", error.message().trim()))
+    })
+}
+
+/// Splits `KEY=VALUE` into a dotted path and a TOML value; text that is no TOML value counts as a
+/// string, so that quotes are not needed on a command line.
+pub fn parse_assignment(assignment: &str) -> Result<(Vec<String>, Value)> {
+    let wrong = || {
+        Error::Recipe(format!(
+            "`{assignment}` is not of the form KEY=VALUE (for example objective.margin=0.2)"
+        ))
+    };
+    let (key, text) = assignment.split_once('=').ok_or_else(wrong)?;
+    let path: Vec<String> = key.trim().split('.').map(str::to_string).collect();
+    if path.iter().any(String::is_empty) {
+        return Err(wrong());
+    }
+    let value = format!("value = {}", text.trim())
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(text.trim().to_string()));
+    Ok((path, value))
+}
+
+/// Lays `over` on `under`. Tables merge key by key, except where their `name` (or
+/// `architecture`) changes: the settings of one objective mean nothing to another.
+fn merge(under: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => {
+                if kind_changes(below, &above) {
+                    *below = above;
+                } else {
+                    merge(below, above);
+                }
+            }
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+fn kind_changes(below: &Table, above: &Table) -> bool {
+    ["name", "architecture"].iter().any(|key| match (below.get(*key), above.get(*key)) {
+        (Some(below), Some(above)) => below != above,
+        _ => false,
+    })
+}
+
+/// Serde's message, with the key it concerns and the nearest allowed word.
+fn explain(path: &str, message: &str) -> String {
+    let message = message.trim();
+    let at = if path.is_empty() || path == "." { "recipe".to_string() } else { path.to_string() };
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let unknown = message.starts_with("unknown ");
+    let nearest = quoted.split_first().filter(|_| unknown).and_then(|(typed, allowed)| {
+        allowed
+            .iter()
+            .map(|word| (strsim::damerau_levenshtein(typed, word), word))
+            .filter(|(distance, word)| *distance <= word.len().div_ceil(2))
+            .min()
+            .map(|(_, word)| format!(" (did you mean `{word}`?)"))
+    });
+    format!("{at}: {message}{}", nearest.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(text: &str) -> Result<Layers> {
+        Layers::from_toml(text, "test.toml", &mut |_, name| {
+            Ok((name.to_string(), "[train]\nepochs = 3\n[objective]\nname = \"margin\"\nbeta = 0.6\n".into()))
+        })
+    }
+
+    #[test]
+    fn a_file_overrides_what_it_extends_and_an_assignment_overrides_both() {
+        let mut layers = layers("extends = \"base.toml\"\n[train]\nepochs = 5\n").unwrap();
+        layers.set("train.epochs=7").unwrap();
+        layers.set("data.source=pictures/cats").unwrap();
+        let recipe = layers.into_recipe().unwrap();
+        assert_eq!(recipe.train.epochs, 7);
+        assert_eq!(recipe.data.source, "pictures/cats");
+    }
+
+    #[test]
+    fn another_objective_drops_the_settings_of_the_first() {
+        let text = "extends = \"base.toml\"\n[objective]\nname = \"multisimilarity\"\n";
+        let recipe = layers(text).unwrap().table;
+        assert!(recipe["objective"].get("beta").is_none());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place_and_the_nearest_known_one() {
+        let error = layers("[train]\nepoch = 3\n").unwrap().into_recipe().unwrap_err().to_string();
+        assert!(error.contains("train"), "{error}");
+        assert!(error.contains("did you mean `epochs`?"), "{error}");
+    }
+
+    #[test]
+    fn broken_toml_names_file_and_line() {
+        let error = layers("seed = 1\n[train\n").unwrap_err().to_string();
+        assert!(error.starts_with("test.toml:2:"), "{error}");
+    }
+
+    #[test]
+    fn files_that_extend_each_other_in_a_circle_are_refused() {
+        let error = Layers::from_toml("extends = \"a\"", "a", &mut |_, name| {
+            Ok((name.to_string(), "extends = \"a\"".to_string()))
+        });
+        assert!(error.unwrap_err().to_string().contains("circle"));
+    }
+}

@@ -1,0 +1,13 @@
+//! A recipe says everything that defines a run. It is read in two stages: what was typed (TOML,
+//! `extends`, `--set`; unknown keys refused) and what it means (`Recipe::validate`), so that the
+//! trainer never meets an impossible combination.
+
+mod check;
+mod layers;
+mod settings;
+
+pub use layers::{Layers, parse_assignment};
+pub use settings::{
+    Augmentation, DataSettings, EvaluationSettings, OnBadImage, Protocol, Recipe, SplitFractions,
+    TrainSettings,
+};

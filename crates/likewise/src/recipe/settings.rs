@@ -1,0 +1,222 @@
+//! The tables and keys of a recipe, with their defaults: written once, here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metric::{MetricName, MetricSet};
+use crate::miner::MinerConfig;
+use crate::model::NetworkConfig;
+use crate::objective::ObjectiveConfig;
+use crate::sampler::SamplerConfig;
+use crate::train::OptimizerConfig;
+
+/// Everything that defines a run, apart from the device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the recipe; part of the run folder's path.
+    #[serde(default)]
+    pub name: String,
+    /// One sentence for lists.
+    #[serde(default)]
+    pub summary: String,
+    /// Paper (authors, year) the setting comes from; empty if it is our own.
+    #[serde(default)]
+    pub paper: String,
+    /// Expected Recall@1 of unseen classes in percent with its spread, as text; empty if unknown.
+    #[serde(default)]
+    pub expected: String,
+    /// Seed of every random choice of the run.
+    #[serde(default)]
+    pub seed: u64,
+    /// Images: where from, what size, how augmented.
+    #[serde(default)]
+    pub data: DataSettings,
+    /// Network.
+    pub model: NetworkConfig,
+    /// Training objective.
+    pub objective: ObjectiveConfig,
+    /// Batch miner; absent for objectives that take no tuples.
+    #[serde(default)]
+    pub miner: Option<MinerConfig>,
+    /// Batch sampler.
+    #[serde(default)]
+    pub sampler: SamplerConfig,
+    /// Optimizer, learning rates and schedule.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// Length of training and protocol of model selection.
+    #[serde(default)]
+    pub train: TrainSettings,
+    /// Metrics and when to compute them.
+    #[serde(default)]
+    pub evaluation: EvaluationSettings,
+}
+
+/// The `[data]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataSettings {
+    /// `emoji` (embedded), or the path of a folder of class folders, a CSV file or tar shards.
+    pub source: String,
+    /// Side of the square images the network sees, in pixels.
+    pub image_size: usize,
+    /// Length of the shorter side before the centre crop of evaluation; 0 means
+    /// image_size · 256/224, the ratio of the papers.
+    pub resize: usize,
+    /// Training augmentation.
+    pub augmentation: Augmentation,
+    /// Smallest and largest area of a random crop, as fractions of the image.
+    pub crop_area: [f32; 2],
+    /// Probability of mirroring a training image.
+    pub flip: f32,
+    /// Mean of each channel (R, G, B), subtracted after scaling to [0, 1].
+    pub mean: [f32; 3],
+    /// Standard deviation of each channel, divided by.
+    pub std: [f32; 3],
+    /// What to do with a file that cannot be decoded.
+    pub on_bad_image: OnBadImage,
+    /// Fractions of the classes in each split, when the data comes without one.
+    pub split: SplitFractions,
+    /// Seed of that split, apart from the run's seed so that runs stay comparable.
+    pub split_seed: u64,
+}
+
+impl Default for DataSettings {
+    fn default() -> Self {
+        Self {
+            source: "emoji".into(),
+            image_size: 224,
+            resize: 0,
+            augmentation: Augmentation::Base,
+            crop_area: [0.08, 1.0],
+            flip: 0.5,
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+            on_bad_image: OnBadImage::Fail,
+            split: SplitFractions::default(),
+            split_seed: 0,
+        }
+    }
+}
+
+impl DataSettings {
+    /// Length of the shorter side before the centre crop of evaluation.
+    pub fn resize(&self) -> usize {
+        if self.resize == 0 { (self.image_size * 256 + 112) / 224 } else { self.resize }
+    }
+}
+
+/// Training augmentations (Roth et al. 2020, supplementary; each ends with the same
+/// normalisation).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Augmentation {
+    /// The evaluation transform, unaltered.
+    None,
+    /// Random resized crop and mirroring.
+    #[default]
+    Base,
+    /// Base with random greyscale and colour jitter.
+    Adv,
+    /// Base at 256/224 of the size.
+    Big,
+    /// Resize, random crop without change of scale, and mirroring.
+    Red,
+}
+
+/// What to do with a file that cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadImage {
+    /// Stop with an error that names the file.
+    #[default]
+    Fail,
+    /// Use another image of the class and count the file in the report.
+    Skip,
+}
+
+/// Fractions of the classes in each split; the rest is the test split.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SplitFractions {
+    /// Fraction of the classes trained on.
+    pub train: f64,
+    /// Fraction of the classes that choose the epoch.
+    pub validation: f64,
+}
+
+impl Default for SplitFractions {
+    fn default() -> Self {
+        Self { train: 0.4, validation: 0.1 }
+    }
+}
+
+/// Which classes choose the epoch that is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// Validation classes choose; the test classes are read once, at the end.
+    Validation,
+    /// The test classes are evaluated in every evaluation epoch and each metric's maximum is
+    /// reported, as in the published results.
+    Paper,
+}
+
+impl Protocol {
+    /// Name in recipes and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Validation => "validation",
+            Self::Paper => "paper",
+        }
+    }
+}
+
+/// The `[train]` table.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Number of epochs, each of ⌊N/B⌋ independent batches.
+    pub epochs: u32,
+    /// Which classes choose the epoch.
+    pub protocol: Protocol,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self { epochs: 150, protocol: Protocol::Validation }
+    }
+}
+
+/// The `[evaluation]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluationSettings {
+    /// Metrics of the final evaluation.
+    pub metrics: MetricSet,
+    /// Metrics computed while training.
+    pub progress: MetricSet,
+    /// Epochs between evaluations; 0 evaluates only before and after training.
+    pub every: u32,
+    /// Metric whose best epoch is kept; one of `progress`.
+    pub select: MetricName,
+    /// Images embedded at once.
+    pub batch_size: usize,
+}
+
+impl Default for EvaluationSettings {
+    fn default() -> Self {
+        let set = |names: &[&str]| MetricSet::parse(names).expect("names of the table");
+        Self {
+            metrics: set(&[
+                "recall@1", "recall@2", "recall@4", "recall@8", "map_at_r", "r_precision", "nmi",
+                "f1", "dists@intra", "dists@inter", "dists@intra_over_inter", "rho_spectrum@1",
+                "rho_spectrum@2",
+            ]),
+            progress: set(&["recall@1", "map_at_r"]),
+            every: 1,
+            select: "recall@1".parse().expect("a name of the table"),
+            batch_size: 128,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! A run's whole state as plain named tensors and counters: what has to survive a power cut.
+//! Random generators need no state, because their key is the position.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::TensorData;
+use serde::{Deserialize, Serialize};
+
+use super::Baselines;
+use crate::metric::MetricValues;
+
+/// Counters and results of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Epoch that begins or goes on, counted from 1.
+    pub epoch: u32,
+    /// Batch of that epoch that comes next, counted from 0.
+    pub batch: u32,
+    /// Optimizer steps taken.
+    pub steps: u32,
+    /// Sum of the losses of the epoch's batches so far.
+    pub loss_sum: f32,
+    /// Epoch of the kept network, if one is.
+    pub best_epoch: Option<u32>,
+    /// Its value of the selecting metric.
+    pub best_value: Option<f64>,
+    /// Best value of each metric over the epochs (protocol `paper`).
+    pub maxima: MetricValues,
+    /// What the result is compared with.
+    pub baselines: Baselines,
+    /// Whether the run is complete.
+    pub finished: bool,
+}
+
+/// State of a run between two steps.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointState {
+    /// Counters and results.
+    pub progress: Progress,
+    /// Parameters and statistics of network and objective, by path.
+    pub learner: BTreeMap<String, TensorData>,
+    /// Moments of the optimizer, by path and name.
+    pub optimizer: BTreeMap<String, TensorData>,
+    /// Network and objective of the best epoch, if one is kept.
+    pub best: Option<BTreeMap<String, TensorData>>,
+    /// Whether `best` changed since the previous checkpoint.
+    pub best_changed: bool,
+}

@@ -1,0 +1,68 @@
+//! Embedding a whole split, a batch at a time.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+use super::{BatchSource, EmbeddedSplit, Pass, Split, Subject};
+use crate::model::Network;
+use crate::{Error, Result};
+
+/// A split being embedded.
+#[derive(Debug)]
+pub(super) struct Embedding {
+    pub(super) subject: Subject,
+    pub(super) split: Split,
+    pub(super) images: usize,
+    embedded: EmbeddedSplit,
+}
+
+impl Embedding {
+    /// Announces the pass to the source.
+    pub(super) fn begin(
+        subject: Subject,
+        split: Split,
+        batch_size: usize,
+        source: &mut dyn BatchSource,
+    ) -> Result<Self> {
+        source.begin(Pass::Evaluation { split, batch_size })?;
+        let images = source.labels(split).len();
+        Ok(Self { subject, split, images, embedded: EmbeddedSplit::default() })
+    }
+
+    /// Embeds the next batch with `network`, or takes its pixels as they are without one. Returns
+    /// the number of images done so far, or `None` when the split is complete.
+    pub(super) async fn advance(
+        &mut self,
+        network: Option<&Network>,
+        device: &Device,
+        source: &mut dyn BatchSource,
+    ) -> Result<Option<usize>> {
+        let Some(mut batch) = source.next_batch()? else { return Ok(None) };
+        if batch.is_empty() {
+            return Ok(Some(self.embedded.labels.len()));
+        }
+        self.embedded.labels.append(&mut batch.labels.clone());
+        self.embedded.rows.append(&mut batch.rows);
+        let count = batch.len();
+        let values = match network {
+            None => batch.pixels,
+            Some(network) => network
+                .forward(batch.into_tensor(device))
+                .embeddings
+                .into_data_async()
+                .await
+                .map_err(|error| Error::Device(format!("reading embeddings failed: {error:?}")))?
+                .try_to_vec::<f32>()
+                .map_err(|error| Error::Device(format!("embeddings are not f32: {error:?}")))?,
+        };
+        self.embedded.dim = values.len() / count;
+        self.embedded.values.extend_from_slice(&values);
+        Ok(Some(self.embedded.labels.len()))
+    }
+
+    /// What was embedded.
+    pub(super) fn into_embedded(self) -> Arc<EmbeddedSplit> {
+        Arc::new(self.embedded)
+    }
+}

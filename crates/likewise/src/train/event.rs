@@ -1,0 +1,141 @@
+//! What a training run tells its audience. Values that live on the device stay there until
+//! somebody reads them.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{CheckpointState, Split};
+use crate::metric::MetricValues;
+
+/// What was evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// The network before its first step.
+    Untrained,
+    /// Pixels as they enter the network, unprocessed.
+    RawPixels,
+    /// The network while it is being trained.
+    Training,
+    /// The network of the selected epoch.
+    Selected,
+}
+
+/// Metrics of one split.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// What was evaluated.
+    pub subject: Subject,
+    /// Epoch after which it was evaluated; 0 before training.
+    pub epoch: u32,
+    /// The split.
+    pub split: Split,
+    /// Values by metric name.
+    pub metrics: MetricValues,
+    /// The embeddings behind them.
+    pub embedded: Arc<EmbeddedSplit>,
+}
+
+/// Embeddings of a split, in dataset order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EmbeddedSplit {
+    /// Row-major values `[N, D]`.
+    pub values: Vec<f32>,
+    /// D.
+    pub dim: usize,
+    /// Class of each row.
+    pub labels: Vec<u32>,
+    /// Place of each row in its split: images that could not be decoded are left out.
+    pub rows: Vec<usize>,
+}
+
+/// One optimizer step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Epoch, counted from 1.
+    pub epoch: u32,
+    /// Batch in the epoch, counted from 0.
+    pub batch: u32,
+    /// Loss `[1]`, on the device.
+    pub loss: Tensor<1>,
+    /// Learning rate of the backbone in this step.
+    pub learning_rate: f64,
+    /// Images in the batch.
+    pub images: usize,
+}
+
+/// What the trained network is compared with, all on the test split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Baselines {
+    /// The untrained network.
+    pub untrained: Option<MetricValues>,
+    /// Nearest neighbours on raw pixels (retrieval metrics only).
+    pub raw_pixels: Option<MetricValues>,
+}
+
+/// The result of a run.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The epoch whose network was selected.
+    pub selected_epoch: u32,
+    /// Metrics of that network on the test split.
+    pub metrics: MetricValues,
+    /// The comparison.
+    pub baselines: Baselines,
+}
+
+/// An event of a training run, in the order of the work.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The first event of a run or of its continuation.
+    Started {
+        /// Epochs of the recipe.
+        epochs: u32,
+        /// Batches in an epoch.
+        batches_per_epoch: u32,
+        /// Epoch that begins or goes on, counted from 1.
+        epoch: u32,
+        /// Batch of that epoch that comes next.
+        batch: u32,
+    },
+    /// Embedding a split begins.
+    EvaluationStarted {
+        /// What is evaluated.
+        subject: Subject,
+        /// The split.
+        split: Split,
+        /// Its number of images.
+        images: usize,
+    },
+    /// More of the split is embedded.
+    Embedded {
+        /// Images embedded so far.
+        done: usize,
+        /// Images of the split.
+        images: usize,
+    },
+    /// A split was evaluated.
+    Evaluated(Evaluation),
+    /// An epoch begins.
+    EpochStarted {
+        /// Epoch, counted from 1.
+        epoch: u32,
+    },
+    /// A step was taken.
+    Step(Step),
+    /// All batches of an epoch are done.
+    EpochFinished {
+        /// Epoch, counted from 1.
+        epoch: u32,
+        /// Mean loss over its batches.
+        loss: f64,
+    },
+    /// The state should be stored; a run can be continued from it.
+    CheckpointDue(Box<CheckpointState>),
+    /// Something the user should know that does not stop the run.
+    Warning(String),
+    /// The last event.
+    Finished(Finished),
+}

@@ -1,0 +1,122 @@
+//! Where images come from: decode threads natively, memory in the browser.
+
+use std::str::FromStr;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// A part of a dataset; classes of different parts are disjoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// Classes trained on.
+    Train,
+    /// Classes that choose the epoch.
+    Validation,
+    /// Unseen classes that are reported.
+    Test,
+}
+
+impl Split {
+    /// All splits.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// Place in [`Self::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Name in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// `train`, `validation` (also `val`, `valid`) or `test`, in any case.
+impl FromStr for Split {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "train" => Ok(Self::Train),
+            "validation" | "val" | "valid" => Ok(Self::Validation),
+            "test" => Ok(Self::Test),
+            _ => Err(Error::Data(format!("unknown split `{text}`; write train, validation or test"))),
+        }
+    }
+}
+
+/// Images of one batch on the host.
+#[derive(Clone, Debug, Default)]
+pub struct ImageBatch {
+    /// Normalised values, row-major `[N, C, H, W]`.
+    pub pixels: Vec<f32>,
+    /// Channels, height and width.
+    pub shape: [usize; 3],
+    /// Class of each image.
+    pub labels: Vec<u32>,
+    /// Place of each image in its split.
+    pub rows: Vec<usize>,
+}
+
+impl ImageBatch {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Uploads the pixels, `[N, C, H, W]`.
+    pub fn into_tensor(self, device: &Device) -> Tensor<4> {
+        let [channels, height, width] = self.shape;
+        let count = self.labels.len();
+        Tensor::from_data(TensorData::new(self.pixels, [count, channels, height, width]), device)
+    }
+}
+
+/// One pass over images, announced before it is read so that a source can work ahead.
+#[derive(Clone, Debug)]
+pub enum Pass {
+    /// Training batches with augmentation.
+    Training {
+        /// Epoch, counted from 1.
+        epoch: u32,
+        /// Number of the first batch (a resumed epoch starts in its middle).
+        first_batch: u32,
+        /// Dataset indices of each batch.
+        batches: Vec<Vec<usize>>,
+    },
+    /// All images of a split in dataset order, with the evaluation transform. Images that cannot
+    /// be decoded may be left out.
+    Evaluation {
+        /// The split.
+        split: Split,
+        /// Images in a batch.
+        batch_size: usize,
+    },
+}
+
+/// A supply of image batches.
+pub trait BatchSource {
+    /// Channels, height and width of an image.
+    fn image_shape(&self) -> [usize; 3];
+
+    /// Class of every image of a split, in dataset order; training classes are 0..C.
+    fn labels(&self, split: Split) -> &[u32];
+
+    /// Begins a pass; an unfinished one is abandoned.
+    fn begin(&mut self, pass: Pass) -> Result<()>;
+
+    /// The next batch of the pass, `None` at its end.
+    fn next_batch(&mut self) -> Result<Option<ImageBatch>>;
+}

@@ -1,0 +1,415 @@
+//! The training loop, turned inside out: each call of [`Trainer::next_event`] does one piece of
+//! work and says what happened. Pausing is not calling.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+
+use super::embed::Embedding;
+use super::{
+    BatchSource, CheckpointState, Evaluation, Event, Finished, Learner, Optimizer, Pass, Progress,
+    Split, Step, Subject,
+};
+use crate::batch::BatchLabels;
+use crate::metric::{self, Direction, MetricSet, MetricValues, Quantity};
+use crate::miner::{Miner, Tuples};
+use crate::model::state;
+use crate::objective::RankingObjective;
+use crate::pairwise::Pairwise;
+use crate::random::{self, Purpose};
+use crate::recipe::{Protocol, Recipe};
+use crate::sampler::ClassIndex;
+use crate::{Error, Result};
+
+/// What the next call does.
+#[derive(Debug)]
+enum Phase {
+    Start,
+    Evaluate(Subject, Split),
+    Embed(Embedding),
+    StartEpoch,
+    Batches,
+    Checkpoint,
+    Conclude,
+    Done,
+}
+
+/// A run: the learner, its optimizer and the position in the recipe.
+#[derive(Debug)]
+pub struct Trainer {
+    recipe: Recipe,
+    device: Device,
+    learner: Learner,
+    optimizer: Optimizer,
+    best: Option<Learner>,
+    best_changed: bool,
+    classes: ClassIndex,
+    batches_per_epoch: u32,
+    miner: Option<Miner>,
+    progress: Progress,
+    loss_sum: Tensor<1>,
+    phase: Phase,
+    warnings: Vec<String>,
+}
+
+impl Trainer {
+    /// A run from its beginning. `device` is the plain device; the trainer adds autodiff.
+    pub fn new(recipe: &Recipe, source: &dyn BatchSource, device: &Device) -> Result<Self> {
+        recipe.validate()?;
+        let labels = source.labels(Split::Train);
+        let classes = ClassIndex::new(labels);
+        recipe.sampler.validate_data(&classes)?;
+        if source.labels(Split::Test).is_empty() {
+            return Err(Error::Data("the test split is empty: nothing could be evaluated".into()));
+        }
+        let autodiff = device.clone().autodiff();
+        let learner = Learner::new(recipe, source.image_shape(), classes.classes().len(), &autodiff)?;
+        let optimizer = Optimizer::new(
+            recipe.optimizer.clone(),
+            recipe.objective.learning_rate().unwrap_or(recipe.optimizer.learning_rate),
+        );
+        let batches = recipe.sampler.batches_per_epoch(&classes);
+        Ok(Self {
+            recipe: recipe.clone(),
+            device: device.clone(),
+            learner,
+            optimizer,
+            best: None,
+            best_changed: false,
+            batches_per_epoch: u32::try_from(batches).unwrap_or(u32::MAX),
+            classes,
+            miner: recipe.miner.as_ref().map(|miner| miner.build()).transpose()?,
+            progress: Progress { epoch: 1, ..Progress::default() },
+            loss_sum: Tensor::zeros([1], device),
+            phase: Phase::Start,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// The same run, continued from `state`: the rest equals that of the uninterrupted run.
+    pub fn resume(recipe: &Recipe, source: &dyn BatchSource, device: &Device, state: CheckpointState) -> Result<Self> {
+        let mut trainer = Self::new(recipe, source, device)?;
+        if let Some(best) = state.best {
+            let mut learner = trainer.learner.clone();
+            state::load_state_dict(&mut learner, &best)?;
+            trainer.best = Some(learner);
+        }
+        state::load_state_dict(&mut trainer.learner, &state.learner)?;
+        let moments = state
+            .optimizer
+            .into_iter()
+            .map(|(name, data)| (name, Tensor::from_data(data, device)))
+            .collect();
+        trainer.optimizer.restore(state.progress.steps, moments)?;
+        trainer.loss_sum = Tensor::from_data([state.progress.loss_sum], device);
+        trainer.progress = state.progress;
+        Ok(trainer)
+    }
+
+    /// Counters of the run.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// What is being trained.
+    pub fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// Whether the last event was given out.
+    pub fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Done)
+    }
+
+    /// Does the next piece of work. `None` after [`Event::Finished`].
+    pub async fn next_event(&mut self, source: &mut dyn BatchSource) -> Result<Option<Event>> {
+        if let Some(warning) = self.warnings.pop() {
+            return Ok(Some(Event::Warning(warning)));
+        }
+        match std::mem::replace(&mut self.phase, Phase::Done) {
+            Phase::Start => Ok(Some(self.start(source))),
+            Phase::Evaluate(subject, split) => self.begin_evaluation(subject, split, source).map(Some),
+            Phase::Embed(embedding) => self.embed(embedding, source).await.map(Some),
+            Phase::StartEpoch => self.start_epoch(source).map(Some),
+            Phase::Batches => self.batch(source).await.map(Some),
+            Phase::Checkpoint => {
+                let state = self.checkpoint().await?;
+                self.phase = self.after_checkpoint();
+                Ok(Some(Event::CheckpointDue(Box::new(state))))
+            }
+            Phase::Conclude => Ok(Some(Event::Finished(self.conclude()))),
+            Phase::Done => Ok(None),
+        }
+    }
+
+    /// The state as it is now, read from the device.
+    pub async fn checkpoint(&mut self) -> Result<CheckpointState> {
+        self.progress.steps = self.optimizer.steps();
+        self.progress.loss_sum = read_scalar(self.loss_sum.clone()).await?;
+        let best = match &self.best {
+            Some(best) => Some(state::state_dict(best).await?),
+            None => None,
+        };
+        let mut optimizer = BTreeMap::new();
+        for (name, tensor) in self.optimizer.tensors() {
+            optimizer.insert(name, read(tensor).await?);
+        }
+        Ok(CheckpointState {
+            progress: self.progress.clone(),
+            learner: state::state_dict(&self.learner).await?,
+            optimizer,
+            best,
+            best_changed: std::mem::take(&mut self.best_changed),
+        })
+    }
+
+    fn start(&mut self, source: &dyn BatchSource) -> Event {
+        if self.recipe.train.protocol == Protocol::Validation && !self.has_validation(source) {
+            self.warnings.push(
+                "there are no validation classes to choose an epoch with: the last epoch is reported".into(),
+            );
+        }
+        self.phase = if self.progress.baselines.untrained.is_none() {
+            Phase::Evaluate(Subject::Untrained, Split::Test)
+        } else {
+            self.after_checkpoint()
+        };
+        Event::Started {
+            epochs: self.recipe.train.epochs,
+            batches_per_epoch: self.batches_per_epoch,
+            epoch: self.progress.epoch,
+            batch: self.progress.batch,
+        }
+    }
+
+    fn has_validation(&self, source: &dyn BatchSource) -> bool {
+        !source.labels(Split::Validation).is_empty()
+    }
+
+    fn begin_evaluation(&mut self, subject: Subject, split: Split, source: &mut dyn BatchSource) -> Result<Event> {
+        let embedding = Embedding::begin(subject, split, self.recipe.evaluation.batch_size, source)?;
+        let images = embedding.images;
+        self.phase = Phase::Embed(embedding);
+        Ok(Event::EvaluationStarted { subject, split, images })
+    }
+
+    async fn embed(&mut self, mut embedding: Embedding, source: &mut dyn BatchSource) -> Result<Event> {
+        let network = match embedding.subject {
+            Subject::RawPixels => None,
+            Subject::Selected => Some(self.best.as_ref().unwrap_or(&self.learner).network.for_evaluation()),
+            Subject::Untrained | Subject::Training => Some(self.learner.network.for_evaluation()),
+        };
+        if let Some(done) = embedding.advance(network.as_ref(), &self.device, source).await? {
+            let images = embedding.images;
+            self.phase = Phase::Embed(embedding);
+            return Ok(Event::Embedded { done, images });
+        }
+        let (subject, split) = (embedding.subject, embedding.split);
+        let embedded = embedding.into_embedded();
+        let requested = self.requested(subject);
+        let metrics = metric::evaluate(
+            &embedded.values,
+            embedded.dim,
+            &embedded.labels,
+            &requested,
+            self.recipe.seed,
+        )?;
+        self.warnings.extend(metrics.notes.iter().map(|(name, note)| format!("{name}: {note}")));
+        let epoch = self.evaluated_epoch(subject);
+        self.phase = self.after_evaluation(subject, &metrics);
+        Ok(Event::Evaluated(Evaluation { subject, epoch, split, metrics, embedded }))
+    }
+
+    fn evaluated_epoch(&self, subject: Subject) -> u32 {
+        match subject {
+            Subject::Untrained | Subject::RawPixels => 0,
+            Subject::Training => self.progress.epoch,
+            Subject::Selected => self.progress.best_epoch.unwrap_or(self.recipe.train.epochs),
+        }
+    }
+
+    fn requested(&self, subject: Subject) -> MetricSet {
+        let evaluation = &self.recipe.evaluation;
+        match (subject, self.recipe.train.protocol) {
+            // Clustering and the spectrum of thousands of dimensions would take minutes, and say
+            // little: pixels are compared as what they are, a way to retrieve images.
+            (Subject::RawPixels, _) => {
+                evaluation.metrics.iter().filter(|name| name.quantity() <= Quantity::MapC).collect()
+            }
+            (Subject::Training, Protocol::Validation) => evaluation.progress.clone(),
+            (Subject::Training, Protocol::Paper) => {
+                evaluation.metrics.iter().chain(evaluation.progress.iter()).collect()
+            }
+            (Subject::Untrained | Subject::Selected, _) => evaluation.metrics.clone(),
+        }
+    }
+
+    fn after_evaluation(&mut self, subject: Subject, metrics: &MetricValues) -> Phase {
+        match subject {
+            Subject::Untrained => {
+                self.progress.baselines.untrained = Some(metrics.clone());
+                Phase::Evaluate(Subject::RawPixels, Split::Test)
+            }
+            Subject::RawPixels => {
+                self.progress.baselines.raw_pixels = Some(metrics.clone());
+                Phase::Checkpoint
+            }
+            Subject::Training => {
+                self.consider(metrics);
+                self.end_epoch();
+                Phase::Checkpoint
+            }
+            Subject::Selected => {
+                raise(&mut self.progress.maxima, metrics);
+                Phase::Conclude
+            }
+        }
+    }
+
+    /// Keeps the learner when its selecting metric is better than every earlier one's.
+    fn consider(&mut self, metrics: &MetricValues) {
+        if self.recipe.train.protocol == Protocol::Paper {
+            raise(&mut self.progress.maxima, metrics);
+        }
+        let Some(&value) = metrics.scalars.get(&self.recipe.evaluation.select) else { return };
+        let lower_is_better = self.recipe.evaluation.select.metric().direction == Direction::Lower;
+        let is_better = |best: f64| if lower_is_better { value < best } else { value > best };
+        if self.progress.best_value.is_none_or(is_better) {
+            self.progress.best_value = Some(value);
+            self.progress.best_epoch = Some(self.progress.epoch);
+            self.best = Some(self.learner.clone());
+            self.best_changed = true;
+        }
+    }
+
+    fn end_epoch(&mut self) {
+        self.progress.epoch += 1;
+        self.progress.batch = 0;
+        self.loss_sum = Tensor::zeros([1], &self.device);
+    }
+
+    fn after_checkpoint(&self) -> Phase {
+        if self.progress.finished {
+            Phase::Done
+        } else if self.progress.epoch > self.recipe.train.epochs {
+            Phase::Evaluate(Subject::Selected, Split::Test)
+        } else {
+            Phase::StartEpoch
+        }
+    }
+
+    fn start_epoch(&mut self, source: &mut dyn BatchSource) -> Result<Event> {
+        let (epoch, first_batch) = (self.progress.epoch, self.progress.batch);
+        let batches = (first_batch..self.batches_per_epoch)
+            .map(|batch| self.recipe.sampler.batch(&self.classes, self.recipe.seed, epoch, batch))
+            .collect();
+        source.begin(Pass::Training { epoch, first_batch, batches })?;
+        self.phase = Phase::Batches;
+        Ok(Event::EpochStarted { epoch })
+    }
+
+    async fn batch(&mut self, source: &mut dyn BatchSource) -> Result<Event> {
+        let epoch = self.progress.epoch;
+        let Some(images) = source.next_batch()? else {
+            return self.finish_epoch(source).await;
+        };
+        let count = images.len();
+        let batch = self.progress.batch;
+        let factor = self.recipe.optimizer.schedule.factor(
+            epoch,
+            self.recipe.train.epochs,
+            batch,
+            self.batches_per_epoch,
+        );
+        let labels = BatchLabels::new(&images.labels, &self.device);
+        let loss = self.optimize(images.into_tensor(&self.device.clone().autodiff()), &labels, factor)?;
+        self.loss_sum = self.loss_sum.clone() + loss.clone();
+        self.progress.batch += 1;
+        self.phase = Phase::Batches;
+        let learning_rate = self.recipe.optimizer.learning_rate * factor;
+        Ok(Event::Step(Step { epoch, batch, loss, learning_rate, images: count }))
+    }
+
+    /// One step: embed, mine, compare, move. Returns the loss, on the device.
+    fn optimize(&mut self, images: Tensor<4>, labels: &BatchLabels, factor: f64) -> Result<Tensor<1>> {
+        let embeddings = self.learner.network.forward(images).embeddings;
+        let pairwise = Pairwise::new(embeddings);
+        let tuples = match &self.miner {
+            Some(miner) => miner.mine(&pairwise, labels, &mut self.miner_stream()),
+            None => Tuples::None,
+        };
+        let loss = self.learner.objective.forward(&pairwise, labels, &tuples)?.loss;
+        let gradients = loss.backward();
+        self.learner = self.optimizer.step(self.learner.clone(), gradients, factor);
+        Ok(loss.inner())
+    }
+
+    fn miner_stream(&self) -> ChaCha8Rng {
+        let Progress { epoch, batch, .. } = self.progress;
+        random::stream(self.recipe.seed, Purpose::Miner, epoch, batch, 0)
+    }
+
+    async fn finish_epoch(&mut self, source: &dyn BatchSource) -> Result<Event> {
+        let epoch = self.progress.epoch;
+        let loss = f64::from(read_scalar(self.loss_sum.clone()).await?) / f64::from(self.batches_per_epoch);
+        if !loss.is_finite() {
+            return Err(Error::NotFinite(format!(
+                "the loss became {loss} in epoch {epoch}: lower optimizer.learning_rate (now {}) or \
+                 check the data; the last checkpoint is from before this epoch",
+                self.recipe.optimizer.learning_rate
+            )));
+        }
+        self.phase = self.after_epoch(source);
+        Ok(Event::EpochFinished { epoch, loss })
+    }
+
+    fn after_epoch(&mut self, source: &dyn BatchSource) -> Phase {
+        let every = self.recipe.evaluation.every;
+        let due = every > 0
+            && (self.progress.epoch.is_multiple_of(every) || self.progress.epoch == self.recipe.train.epochs);
+        let split = match self.recipe.train.protocol {
+            Protocol::Paper => Split::Test,
+            Protocol::Validation => Split::Validation,
+        };
+        if due && !source.labels(split).is_empty() {
+            Phase::Evaluate(Subject::Training, split)
+        } else {
+            self.end_epoch();
+            Phase::Checkpoint
+        }
+    }
+
+    fn conclude(&mut self) -> Finished {
+        self.progress.finished = true;
+        Finished {
+            selected_epoch: self.evaluated_epoch(Subject::Selected),
+            metrics: self.progress.maxima.clone(),
+            baselines: self.progress.baselines.clone(),
+        }
+    }
+}
+
+/// Takes over `newer`, except where an older score is better.
+fn raise(best: &mut MetricValues, newer: &MetricValues) {
+    for (&name, &value) in &newer.scalars {
+        let entry = best.scalars.entry(name).or_insert(value);
+        if name.metric().direction != Direction::Higher || value > *entry {
+            *entry = value;
+        }
+    }
+    best.arrays.extend(newer.arrays.iter().map(|(&name, values)| (name, values.clone())));
+}
+
+async fn read(tensor: Tensor<1>) -> Result<TensorData> {
+    tensor
+        .into_data_async()
+        .await
+        .map_err(|error| Error::Device(format!("reading a tensor failed: {error:?}")))
+}
+
+async fn read_scalar(tensor: Tensor<1>) -> Result<f32> {
+    let values = read(tensor).await?.try_to_vec::<f32>();
+    let value = values.ok().and_then(|values| values.first().copied());
+    value.ok_or_else(|| Error::Device("a scalar has no value".into()))
+}

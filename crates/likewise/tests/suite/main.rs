@@ -1,0 +1,24 @@
+//! The library's tests that need a device, each run on `flex` and on a WGSL device. A machine
+//! without a WGSL adapter reports the latter as ignored, never as passed;
+//! `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
+
+mod conv;
+mod kernels;
+mod miner;
+mod model;
+mod objective;
+mod support;
+
+use libtest_mimic::{Arguments, Trial};
+use support::Case;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let cases: Vec<Case> =
+        [conv::cases(), kernels::cases(), miner::cases(), model::cases(), objective::cases()]
+            .into_iter()
+            .flatten()
+            .collect();
+    let trials = cases.into_iter().flat_map(Case::into_trials).collect::<Vec<Trial>>();
+    libtest_mimic::run(&arguments, trials).exit();
+}
