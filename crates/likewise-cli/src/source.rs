@@ -108,6 +108,7 @@ fn transforms(data: &DataSettings) -> TransformOptions {
         size: data.image_size,
         resize: Some(data.resize()),
         crop_area: (smallest, largest),
+        flip: data.flip.into(),
         normalization: Normalization { mean: data.mean, std: data.std },
         ..TransformOptions::default()
     }

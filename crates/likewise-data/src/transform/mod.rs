@@ -33,6 +33,8 @@ pub struct TransformOptions {
     pub crop_area: (f64, f64),
     /// Width over height of a random resized crop, least and greatest.
     pub crop_aspect: (f64, f64),
+    /// Probability of mirroring a training image, 0 to 1.
+    pub flip: f64,
     /// Mean and deviation taken off at the end.
     pub normalization: Normalization,
 }
@@ -45,6 +47,7 @@ impl Default for TransformOptions {
             resize: None,
             crop_area: (0.08, 1.0),
             crop_aspect: (3.0 / 4.0, 4.0 / 3.0),
+            flip: 0.5,
             normalization: Normalization::IMAGENET,
         }
     }
@@ -73,17 +76,14 @@ impl TransformOptions {
             area: self.crop_area,
             aspect: self.crop_aspect,
         };
-        let (geometry, flip) = match self.augmentation {
+        let geometry = match self.augmentation {
             Augmentation::None => return self.evaluate(),
-            Augmentation::Base | Augmentation::Adv | Augmentation::Big => (resized, true),
-            Augmentation::Red => (
-                Geometry::Random {
-                    resize: self.resized_size(),
-                },
-                true,
-            ),
+            Augmentation::Base | Augmentation::Adv | Augmentation::Big => resized,
+            Augmentation::Red => Geometry::Random {
+                resize: self.resized_size(),
+            },
         };
-        self.build(geometry, flip, self.augmentation == Augmentation::Adv)
+        self.build(geometry, self.flip, self.augmentation == Augmentation::Adv)
     }
 
     /// The transform of evaluated images: shorter side resized, centre crop, nothing random.
@@ -95,12 +95,12 @@ impl TransformOptions {
             Geometry::Center {
                 resize: self.resized_size(),
             },
-            false,
+            0.0,
             false,
         )
     }
 
-    fn build(&self, geometry: Geometry, flip: bool, jitter: bool) -> Result<Transform> {
+    fn build(&self, geometry: Geometry, flip: f64, jitter: bool) -> Result<Transform> {
         self.check()?;
         let table = Table::new(&self.normalization);
         Ok(Transform {
@@ -122,6 +122,9 @@ impl TransformOptions {
             return refuse(format!(
                 "resize must be from the image size ({size}) to 16384 pixels, not {resize}"
             ));
+        }
+        if !(0.0..=1.0).contains(&self.flip) {
+            return refuse(format!("flip must be from 0 to 1, not {}", self.flip));
         }
         let (least, greatest) = self.crop_area;
         if !(0.0 < least && least <= greatest && greatest <= 1.0) {
@@ -163,7 +166,7 @@ enum Geometry {
 pub struct Transform {
     size: usize,
     geometry: Geometry,
-    flip: bool,
+    flip: f64,
     jitter: bool,
     table: Table,
 }
@@ -188,7 +191,7 @@ impl Transform {
 
     /// Whether results depend on the random stream.
     pub fn is_random(&self) -> bool {
-        self.flip || self.jitter || !matches!(self.geometry, Geometry::Center { .. })
+        self.flip > 0.0 || self.jitter || !matches!(self.geometry, Geometry::Center { .. })
     }
 
     /// Transforms `image` and writes the normalised values to `out`, `[3, size, size]`.
@@ -202,7 +205,7 @@ impl Transform {
         out: &mut [f32],
     ) {
         self.pixels(image, rng, scratch);
-        let flip = self.flip && rng.random::<f64>() < 0.5;
+        let flip = self.flip > 0.0 && rng.random::<f64>() < self.flip;
         self.table.write(&scratch.pixels, self.size, flip, out);
     }
 

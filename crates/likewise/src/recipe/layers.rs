@@ -9,6 +9,10 @@ use crate::{Error, Result};
 /// How many files may extend each other; more is taken for a circle.
 const MAX_DEPTH: usize = 16;
 
+/// Keys that say what the other keys of their table mean. (The recipe's own `name` is no such key:
+/// tables at the top are never merged away.)
+const KINDS: [&str; 2] = ["name", "architecture"];
+
 /// TOML tables in order of priority, merged key by key.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
@@ -50,7 +54,8 @@ impl Layers {
         self.set_value(&path, value)
     }
 
-    /// Sets the value at a dotted path.
+    /// Sets the value at a dotted path. An empty string removes what is there, and another
+    /// `name` or `architecture` drops the settings of the former one.
     pub fn set_value(&mut self, path: &[String], value: Value) -> Result<()> {
         let Some((last, parents)) = path.split_last() else {
             return Err(Error::Recipe("an assignment needs a key".into()));
@@ -61,6 +66,13 @@ impl Layers {
             table = entry.as_table_mut().ok_or_else(|| {
                 Error::Recipe(format!("{} is a value, not a table", path[..=depth].join(".")))
             })?;
+        }
+        if value.as_str() == Some("") {
+            table.remove(last);
+            return Ok(());
+        }
+        if !parents.is_empty() && KINDS.contains(&last.as_str()) && table.get(last).is_some_and(|former| *former != value) {
+            table.clear();
         }
         table.insert(last.clone(), value);
         Ok(())
@@ -124,7 +136,7 @@ fn merge(under: &mut Table, over: Table) {
 }
 
 fn kind_changes(below: &Table, above: &Table) -> bool {
-    ["name", "architecture"].iter().any(|key| match (below.get(*key), above.get(*key)) {
+    KINDS.iter().any(|key| match (below.get(*key), above.get(*key)) {
         (Some(below), Some(above)) => below != above,
         _ => false,
     })
@@ -172,6 +184,15 @@ mod tests {
         let text = "extends = \"base.toml\"\n[objective]\nname = \"multisimilarity\"\n";
         let recipe = layers(text).unwrap().table;
         assert!(recipe["objective"].get("beta").is_none());
+    }
+
+    #[test]
+    fn an_assignment_can_change_the_objective_and_remove_a_table() {
+        let mut layers = layers("[miner]\nname = \"random\"\n[objective]\nname = \"margin\"\nbeta = 1.2\n").unwrap();
+        layers.set("objective.name=multisimilarity").unwrap();
+        layers.set("miner=").unwrap();
+        assert_eq!(layers.table["objective"].as_table().map(Table::len), Some(1));
+        assert!(layers.table.get("miner").is_none());
     }
 
     #[test]

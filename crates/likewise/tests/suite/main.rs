@@ -8,6 +8,7 @@ mod miner;
 mod model;
 mod objective;
 mod support;
+mod train;
 
 use libtest_mimic::{Arguments, Trial};
 use support::Case;
@@ -15,7 +16,7 @@ use support::Case;
 fn main() {
     let arguments = Arguments::from_args();
     let cases: Vec<Case> =
-        [conv::cases(), kernels::cases(), miner::cases(), model::cases(), objective::cases()]
+        [conv::cases(), kernels::cases(), miner::cases(), model::cases(), objective::cases(), train::cases()]
             .into_iter()
             .flatten()
             .collect();

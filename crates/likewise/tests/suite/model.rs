@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::optim::{AdamConfig, GradientsParams, SgdConfig, decay::WeightDecayConfig};
+use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use likewise::model::batch_norm::BatchNorm2d;
 use likewise::model::conv::Conv2dConfig;
@@ -19,6 +19,7 @@ use likewise::model::{
     ResnetConfig, StateDict, assign_ids, l2_normalize,
 };
 use likewise::random::{Purpose, stream};
+use likewise::train::{Optimizer, OptimizerConfig};
 use rand::Rng;
 use serde_json::Value;
 
@@ -310,17 +311,18 @@ fn golden_resnet_adam(device: &Device) {
         inputs["images"].tensor::<4>(&device),
         inputs["targets"].tensor::<2>(&device),
     );
-    let decay = WeightDecayConfig::new(number("weight_decay") as f32);
-    let mut adam = AdamConfig::new()
-        .with_epsilon(number("eps") as f32)
-        .with_weight_decay(Some(decay))
-        .init();
+    let config = OptimizerConfig {
+        learning_rate: number("lr"),
+        weight_decay: number("weight_decay"),
+        epsilon: number("eps"),
+        ..OptimizerConfig::default()
+    };
+    let mut adam = Optimizer::new(config, 0.0);
     let mut losses = Vec::new();
     for _ in 0..size(&settings["steps"]) {
         let loss = fixture_loss(&network, images.clone(), targets.clone());
         losses.extend(values(loss.clone()));
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        network = adam.step(number("lr"), network, gradients);
+        network = adam.step(network, loss.backward(), 1.0);
     }
     losses.extend(values(fixture_loss(&network, images, targets)));
     assert_close(

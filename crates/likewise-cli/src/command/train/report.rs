@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use likewise::metric::{self, Direction, MetricName, MetricValues, Space};
+use likewise::metric::{self, Direction, MetricName, MetricValues, Parameter, Space};
 use likewise::random::{self, Purpose};
 use likewise::recipe::{Protocol, Recipe};
 use likewise::train::{Baselines, BatchSource, EmbeddedSplit, Split};
@@ -182,9 +182,10 @@ fn rows(metrics: &MetricValues, baselines: &Baselines) -> Vec<MetricRow> {
 /// Title of a metric with its parameter, such as `Recall@4`.
 fn title(name: MetricName) -> String {
     let metric = name.metric();
-    match metric.title.split_once('@') {
-        Some((stem, "k" | "m")) => format!("{stem}@{}", name.parameter()),
-        _ => metric.title.to_string(),
+    match metric.parameter {
+        Parameter::None => metric.title.to_string(),
+        Parameter::Neighbours => metric.title.replace("@k", &format!("@{}", name.parameter())),
+        Parameter::Spectrum => format!("{}, m = {}", metric.title, name.parameter()),
     }
 }
 
