@@ -6,7 +6,11 @@ fn main() {
     let output = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.trim().to_string()).filter(|text| !text.is_empty())
+        output
+            .status
+            .success()
+            .then(|| text.trim().to_string())
+            .filter(|text| !text.is_empty())
     };
     if let Some(commit) = output("git", &["describe", "--always", "--dirty", "--abbrev=12"]) {
         println!("cargo::rustc-env=LIKEWISE_GIT_COMMIT={commit}");

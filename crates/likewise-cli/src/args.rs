@@ -107,7 +107,11 @@ pub enum BadImage {
 #[derive(Args, Debug)]
 pub struct Evaluate {
     /// Folder of a finished run.
-    #[arg(value_name = "RUN", required_unless_present = "embeddings", conflicts_with = "embeddings")]
+    #[arg(
+        value_name = "RUN",
+        required_unless_present = "embeddings",
+        conflicts_with = "embeddings"
+    )]
     pub run: Option<PathBuf>,
     /// Embeddings [N, D], f32 or f64, as .npy or .safetensors.
     #[arg(long, value_name = "FILE", requires = "labels")]

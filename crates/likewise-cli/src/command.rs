@@ -26,7 +26,12 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             BenchWhat::Train(options) => bench::run(&options)?,
         },
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "likewise", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "likewise",
+                &mut std::io::stdout(),
+            );
         }
     }
     Ok(ExitCode::SUCCESS)

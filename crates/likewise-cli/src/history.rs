@@ -131,7 +131,9 @@ impl History {
     /// Loss of each step, by (epoch, batch).
     pub fn step_losses(&self) -> BTreeMap<(u32, u32), f32> {
         let losses = self.records.iter().filter_map(|record| match record {
-            Record::Step { epoch, batch, loss, .. } => Some(((*epoch, *batch), *loss)),
+            Record::Step {
+                epoch, batch, loss, ..
+            } => Some(((*epoch, *batch), *loss)),
             _ => None,
         });
         losses.collect()
@@ -140,9 +142,13 @@ impl History {
     /// Evaluations by (split, epoch, subject), in that order.
     pub fn evaluations(&self) -> BTreeMap<(Split, u32, &'static str), &MetricValues> {
         let found = self.records.iter().filter_map(|record| match record {
-            Record::Evaluated { epoch, subject, split, metrics, .. } => {
-                Some(((*split, *epoch, subject_name(*subject)), metrics))
-            }
+            Record::Evaluated {
+                epoch,
+                subject,
+                split,
+                metrics,
+                ..
+            } => Some(((*split, *epoch, subject_name(*subject)), metrics)),
             _ => None,
         });
         found.collect()
@@ -166,7 +172,10 @@ impl History {
         let mut text = String::from("epoch,split,subject,metric,value\n");
         for ((split, epoch, subject), metrics) in self.evaluations() {
             for (name, value) in &metrics.scalars {
-                text.push_str(&format!("{epoch},{},{subject},{name},{value}\n", split.name()));
+                text.push_str(&format!(
+                    "{epoch},{},{subject},{name},{value}\n",
+                    split.name()
+                ));
             }
         }
         text
@@ -195,13 +204,26 @@ mod tests {
     fn a_repeated_step_counts_once_with_its_last_value() {
         let text = [step(1, 0.5), step(2, 0.4), step(2, 0.25)].join("\n");
         let losses = History::parse(&text).unwrap().step_losses();
-        assert_eq!(losses.into_iter().collect::<Vec<_>>(), [((1, 1), 0.5), ((1, 2), 0.25)]);
+        assert_eq!(
+            losses.into_iter().collect::<Vec<_>>(),
+            [((1, 1), 0.5), ((1, 2), 0.25)]
+        );
     }
 
     #[test]
     fn a_cut_last_line_is_left_out_and_a_broken_one_before_it_is_an_error() {
         let good = step(1, 0.5);
-        assert_eq!(History::parse(&format!("{good}\n{{\"event\":\"ep")).unwrap().records().len(), 1);
-        assert!(History::parse(&format!("nonsense\n{good}")).unwrap_err().contains("line 1"));
+        assert_eq!(
+            History::parse(&format!("{good}\n{{\"event\":\"ep"))
+                .unwrap()
+                .records()
+                .len(),
+            1
+        );
+        assert!(
+            History::parse(&format!("nonsense\n{good}"))
+                .unwrap_err()
+                .contains("line 1")
+        );
     }
 }

@@ -9,7 +9,10 @@ use serde::Serialize;
 
 /// Writes `bytes` to `path` so that a reader, or a power cut, sees the old file or the new one.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let failed = || format!("cannot write {}", path.display());
     fs::create_dir_all(folder).with_context(failed)?;
     let mut builder = tempfile::Builder::new();
@@ -27,7 +30,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Writes `value` as indented JSON.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut text = serde_json::to_string_pretty(value)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     text.push('\n');
     write(path, text.as_bytes())
 }

@@ -36,7 +36,14 @@ impl Task {
         }
         bar.set_prefix(title.clone());
         let now = Instant::now();
-        Self { bar, plain, title, total, started: now, last_line: now }
+        Self {
+            bar,
+            plain,
+            title,
+            total,
+            started: now,
+            last_line: now,
+        }
     }
 
     /// The work done so far, with a short message.
@@ -44,7 +51,9 @@ impl Task {
         let message = message.into();
         if self.plain && self.last_line.elapsed() >= LINE_INTERVAL {
             self.last_line = Instant::now();
-            let left = self.left(done).map_or(String::new(), |left| format!(", {left} s left"));
+            let left = self
+                .left(done)
+                .map_or(String::new(), |left| format!(", {left} s left"));
             eprintln!("{}: {done}/{} {message}{left}", self.title, self.total);
         }
         self.bar.set_message(message);

@@ -16,8 +16,10 @@ pub struct Embedded {
 }
 
 /// Every recipe that comes with the program.
-pub const EMBEDDED: &[Embedded] =
-    &[Embedded { name: "emoji", text: include_str!("../../../configs/emoji.toml") }];
+pub const EMBEDDED: &[Embedded] = &[Embedded {
+    name: "emoji",
+    text: include_str!("../../../configs/emoji.toml"),
+}];
 
 /// Reads the recipe `config`: the name of an embedded one, or a file.
 pub fn read(config: &str) -> Result<Layers> {

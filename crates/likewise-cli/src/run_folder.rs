@@ -36,7 +36,8 @@ impl RunFolder {
                 path.display()
             );
         }
-        let text = toml::to_string_pretty(recipe).context("the recipe cannot be written as TOML")?;
+        let text =
+            toml::to_string_pretty(recipe).context("the recipe cannot be written as TOML")?;
         output::write(&path.join("recipe.toml"), text.as_bytes())?;
         Self::open(path, lock)
     }
@@ -44,7 +45,10 @@ impl RunFolder {
     /// Opens the folder of an earlier run to continue it.
     pub fn resume(path: &Path) -> Result<Self> {
         if !path.join("recipe.toml").exists() {
-            bail!("{} holds no run to resume: start one without --resume", path.display());
+            bail!(
+                "{} holds no run to resume: start one without --resume",
+                path.display()
+            );
         }
         let lock = lock(path)?;
         checkpoint::remove_leftovers(&path.join("checkpoints"));
@@ -65,7 +69,12 @@ impl RunFolder {
             .append(true)
             .open(&file)
             .with_context(|| format!("cannot write {}", file.display()))?;
-        Ok(Self { path: path.to_path_buf(), events, history, _lock: lock })
+        Ok(Self {
+            path: path.to_path_buf(),
+            events,
+            history,
+            _lock: lock,
+        })
     }
 
     /// Where it is.
@@ -80,18 +89,22 @@ impl RunFolder {
 
     /// Appends a record to `events.jsonl`.
     pub fn record(&mut self, record: Record) -> Result<()> {
-        let mut line = serde_json::to_string(&record).context("an event cannot be written as JSON")?;
+        let mut line =
+            serde_json::to_string(&record).context("an event cannot be written as JSON")?;
         line.push('\n');
-        self.events
-            .write_all(line.as_bytes())
-            .with_context(|| format!("cannot write {}", self.path.join("events.jsonl").display()))?;
+        self.events.write_all(line.as_bytes()).with_context(|| {
+            format!("cannot write {}", self.path.join("events.jsonl").display())
+        })?;
         self.history.push(record);
         Ok(())
     }
 
     /// Rewrites `metrics.csv` from the history.
     pub fn write_metrics(&self) -> Result<()> {
-        output::write(&self.path.join("metrics.csv"), self.history.to_csv().as_bytes())
+        output::write(
+            &self.path.join("metrics.csv"),
+            self.history.to_csv().as_bytes(),
+        )
     }
 
     /// Stores a state; the previous one is removed only when the new one is complete.
@@ -119,17 +132,24 @@ pub fn read_history(path: &Path) -> Result<History> {
 /// The resolved recipe of the run in `path`.
 pub fn read_recipe(path: &Path) -> Result<Recipe> {
     let file = path.join("recipe.toml");
-    let text = fs::read_to_string(&file)
-        .with_context(|| format!("{} is no run folder: cannot read recipe.toml in it", path.display()))?;
+    let text = fs::read_to_string(&file).with_context(|| {
+        format!(
+            "{} is no run folder: cannot read recipe.toml in it",
+            path.display()
+        )
+    })?;
     let name = file.display().to_string();
     let mut none = |_: &str, other: &str| {
-        Err(likewise::Error::Recipe(format!("{name}: a resolved recipe cannot extend {other}")))
+        Err(likewise::Error::Recipe(format!(
+            "{name}: a resolved recipe cannot extend {other}"
+        )))
     };
     Ok(Layers::from_toml(&text, &name, &mut none)?.into_recipe()?)
 }
 
 fn lock(path: &Path) -> Result<File> {
-    fs::create_dir_all(path).with_context(|| format!("cannot make the run folder {}", path.display()))?;
+    fs::create_dir_all(path)
+        .with_context(|| format!("cannot make the run folder {}", path.display()))?;
     let file = path.join("lock");
     let lock = OpenOptions::new()
         .create(true)

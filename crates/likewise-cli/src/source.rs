@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use likewise::recipe::{DataSettings, Recipe};
 use likewise::train::{BatchSource, ImageBatch, Pass, Split};
 use likewise_data::{
-    Batches, DataSource, Dataset, DatasetOptions, Loader, LoaderOptions, Normalization, PlannedBatch,
-    SplitOptions, TransformOptions,
+    Batches, DataSource, Dataset, DatasetOptions, Loader, LoaderOptions, Normalization,
+    PlannedBatch, SplitOptions, TransformOptions,
 };
 
 /// Share of the time spent waiting for images above which the progress line says so.
@@ -33,7 +33,10 @@ impl LoaderSource {
     pub fn open(recipe: &Recipe, workers: Option<usize>) -> Result<Self> {
         let data = &recipe.data;
         let source: DataSource = data.source.parse()?;
-        let options = DatasetOptions { split: split_options(data), ..DatasetOptions::default() };
+        let options = DatasetOptions {
+            split: split_options(data),
+            ..DatasetOptions::default()
+        };
         let dataset = Arc::new(Dataset::open(&source, &options)?);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let options = LoaderOptions {
@@ -46,31 +49,53 @@ impl LoaderSource {
         let image_size = loader.image_size();
         let places = |split| dataset.split(split).indices.iter().copied().zip(0..);
         let rows = Split::ALL.into_iter().flat_map(places).collect();
-        Ok(Self { dataset, loader, image_size, rows, batches: None, pass_started: Instant::now() })
+        Ok(Self {
+            dataset,
+            loader,
+            image_size,
+            rows,
+            batches: None,
+            pass_started: Instant::now(),
+        })
     }
 
     /// Fingerprint of names, sizes, classes and splits.
     pub fn fingerprint(&self) -> String {
-        format!("{} (split {})", self.dataset.fingerprint(), self.dataset.split_fingerprint())
+        format!(
+            "{} (split {})",
+            self.dataset.fingerprint(),
+            self.dataset.split_fingerprint()
+        )
     }
 
     /// A line for people: name, images and classes of each split.
     pub fn describe(&self) -> String {
         let splits = Split::ALL.map(|split| {
             let items = self.dataset.split(split);
-            format!("{} {} images of {} classes", split.name(), items.len(), items.num_classes())
+            format!(
+                "{} {} images of {} classes",
+                split.name(),
+                items.len(),
+                items.num_classes()
+            )
         });
         format!("{}: {}", self.dataset.name(), splits.join(", "))
     }
 
     /// Files that could not be decoded so far.
     pub fn bad_images(&self) -> Vec<String> {
-        self.loader.bad_images().into_iter().map(|(_, reason)| reason).collect()
+        self.loader
+            .bad_images()
+            .into_iter()
+            .map(|(_, reason)| reason)
+            .collect()
     }
 
     /// Says so when the device waits for images a good part of the time.
     pub fn waiting(&self) -> String {
-        let Some(batches) = &self.batches else { return String::new() };
+        let Some(batches) = &self.batches else {
+            return String::new();
+        };
         let elapsed = self.pass_started.elapsed().max(Duration::from_millis(1));
         let share = batches.statistics().consumer_wait.as_secs_f64() / elapsed.as_secs_f64();
         if share < WORTH_SAYING {
@@ -81,14 +106,22 @@ impl LoaderSource {
 
     /// The encoded picture of a row of a split.
     pub fn picture(&self, split: Split, row: usize) -> Result<Vec<u8>> {
-        let index = *self.dataset.split(split).indices.get(row).context("no such image")?;
+        let index = *self
+            .dataset
+            .split(split)
+            .indices
+            .get(row)
+            .context("no such image")?;
         Ok(self.dataset.read(index)?)
     }
 
     /// The class name of a row of a split.
     pub fn class_name(&self, split: Split, row: usize) -> String {
         let items = self.dataset.split(split);
-        let name = items.labels.get(row).and_then(|&label| items.class_names.get(label as usize));
+        let name = items
+            .labels
+            .get(row)
+            .and_then(|&label| items.class_names.get(label as usize));
         name.cloned().unwrap_or_default()
     }
 }
@@ -96,7 +129,11 @@ impl LoaderSource {
 /// Name of a recipe's data, for the run folder's path.
 pub fn dataset_name(data: &DataSettings) -> String {
     data.source.parse::<DataSource>().map_or_else(
-        |_| Path::new(&data.source).file_stem().map_or_else(|| "data".into(), |s| s.to_string_lossy().into_owned()),
+        |_| {
+            Path::new(&data.source)
+                .file_stem()
+                .map_or_else(|| "data".into(), |s| s.to_string_lossy().into_owned())
+        },
         |source| source.name(),
     )
 }
@@ -109,7 +146,10 @@ fn transforms(data: &DataSettings) -> TransformOptions {
         resize: Some(data.resize()),
         crop_area: (smallest, largest),
         flip: data.flip.into(),
-        normalization: Normalization { mean: data.mean, std: data.std },
+        normalization: Normalization {
+            mean: data.mean,
+            std: data.std,
+        },
         ..TransformOptions::default()
     }
 }
@@ -137,18 +177,24 @@ impl BatchSource for LoaderSource {
         self.batches = None;
         self.pass_started = Instant::now();
         let batches = match pass {
-            Pass::Training { epoch, first_batch, batches } => {
+            Pass::Training {
+                epoch,
+                first_batch,
+                batches,
+            } => {
                 let indices = &self.dataset.split(Split::Train).indices;
-                let planned = (first_batch..).zip(batches).map(|(batch, rows)| PlannedBatch {
-                    epoch,
-                    batch,
-                    indices: rows.into_iter().map(|row| indices[row]).collect(),
-                });
+                let planned = (first_batch..)
+                    .zip(batches)
+                    .map(|(batch, rows)| PlannedBatch {
+                        epoch,
+                        batch,
+                        indices: rows.into_iter().map(|row| indices[row]).collect(),
+                    });
                 self.loader.train(planned.collect())?
             }
-            Pass::Evaluation { split, batch_size } => {
-                self.loader.evaluate(&self.dataset.split(split).indices, batch_size)?
-            }
+            Pass::Evaluation { split, batch_size } => self
+                .loader
+                .evaluate(&self.dataset.split(split).indices, batch_size)?,
         };
         self.batches = Some(batches);
         Ok(())
@@ -159,7 +205,16 @@ impl BatchSource for LoaderSource {
             return Ok(None);
         };
         let [_, channels, height, width] = batch.shape;
-        let rows = batch.indices.iter().filter_map(|index| self.rows.get(index).copied()).collect();
-        Ok(Some(ImageBatch { pixels: batch.pixels, shape: [channels, height, width], labels: batch.labels, rows }))
+        let rows = batch
+            .indices
+            .iter()
+            .filter_map(|index| self.rows.get(index).copied())
+            .collect();
+        Ok(Some(ImageBatch {
+            pixels: batch.pixels,
+            shape: [channels, height, width],
+            labels: batch.labels,
+            rows,
+        }))
     }
 }

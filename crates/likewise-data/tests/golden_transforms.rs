@@ -434,11 +434,4 @@ fn impossible_options_are_refused_with_their_values() {
     .unwrap_err()
     .to_string();
     assert!(error.contains("224") && error.contains("200"), "{error}");
-    assert!(
-        "bigg"
-            .parse::<Augmentation>()
-            .unwrap_err()
-            .to_string()
-            .contains("base")
-    );
 }

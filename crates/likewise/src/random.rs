@@ -42,8 +42,9 @@ pub fn stream(seed: u64, purpose: Purpose, epoch: u32, batch: u32, item: u64) ->
 
 /// A stable 64-bit hash of a name (FNV-1a), for keying streams by a parameter's path.
 pub fn name_hash(name: &str) -> u64 {
-    name.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
@@ -54,7 +55,9 @@ mod tests {
 
     #[test]
     fn equal_coordinates_give_equal_numbers_and_any_other_coordinate_differs() {
-        let draw = |seed, purpose, epoch, batch, item| stream(seed, purpose, epoch, batch, item).random::<u64>();
+        let draw = |seed, purpose, epoch, batch, item| {
+            stream(seed, purpose, epoch, batch, item).random::<u64>()
+        };
         let reference = draw(1, Purpose::Miner, 2, 3, 4);
         assert_eq!(reference, draw(1, Purpose::Miner, 2, 3, 4));
         for other in [

@@ -74,16 +74,24 @@ pub struct Points {
 /// The training points (on the diagonal) and the test points of a seed.
 pub fn points(seed: u64) -> (Points, Points) {
     let diagonal = DIAGONAL.map(|[from, to]| [[from, from], [to, to]]);
-    (segment_points(&diagonal, seed, 0), segment_points(&SEGMENTS, seed, 1))
+    (
+        segment_points(&diagonal, seed, 0),
+        segment_points(&SEGMENTS, seed, 1),
+    )
 }
 
 fn segment_points(segments: &[[[f32; 2]; 2]], seed: u64, item: u64) -> Points {
     let mut rng = random::stream(seed, Purpose::Toy, 0, 0, item);
-    let mut points = Points { positions: Vec::new(), labels: Vec::new() };
+    let mut points = Points {
+        positions: Vec::new(),
+        labels: Vec::new(),
+    };
     for (class, [from, to]) in (0..).zip(segments) {
         for step in sample(&mut rng, CANDIDATES, POINTS_PER_CLASS) {
             let along = step as f32 / (CANDIDATES - 1) as f32;
-            points.positions.push([0, 1].map(|axis| from[axis] + along * (to[axis] - from[axis])));
+            points
+                .positions
+                .push([0, 1].map(|axis| from[axis] + along * (to[axis] - from[axis])));
             points.labels.push(class);
         }
     }
@@ -120,7 +128,9 @@ pub struct Outcome {
 /// `p_switch` outside 0..=1, or a device that fails.
 pub async fn run(mode: Mode, p_switch: f64, seed: u64, device: &Device) -> Result<Outcome> {
     if !(0.0..=1.0).contains(&p_switch) {
-        return Err(Error::Recipe(format!("p_switch = {p_switch}: between 0 and 1")));
+        return Err(Error::Recipe(format!(
+            "p_switch = {p_switch}: between 0 and 1"
+        )));
     }
     let (train, test) = points(seed);
     let network = train_network(mode, p_switch, seed, &train, device)?.for_evaluation();
@@ -150,7 +160,10 @@ pub async fn run(mode: Mode, p_switch: f64, seed: u64, device: &Device) -> Resul
 }
 
 fn pairs(values: &[f32]) -> Vec<[f32; 2]> {
-    values.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()
+    values
+        .chunks_exact(2)
+        .map(|pair| [pair[0], pair[1]])
+        .collect()
 }
 
 fn inputs(positions: &[[f32; 2]], device: &Device) -> Tensor<4> {
@@ -159,17 +172,34 @@ fn inputs(positions: &[[f32; 2]], device: &Device) -> Tensor<4> {
 }
 
 async fn embed(network: &Network, points: &Points, device: &Device) -> Result<Vec<f32>> {
-    let embeddings = network.forward(inputs(&points.positions, device)).embeddings;
+    let embeddings = network
+        .forward(inputs(&points.positions, device))
+        .embeddings;
     let data = embeddings.into_data_async().await;
-    let data = data.map_err(|error| Error::Device(format!("reading embeddings failed: {error:?}")))?;
-    data.try_to_vec().map_err(|error| Error::Device(format!("embeddings are not f32: {error:?}")))
+    let data =
+        data.map_err(|error| Error::Device(format!("reading embeddings failed: {error:?}")))?;
+    data.try_to_vec()
+        .map_err(|error| Error::Device(format!("embeddings are not f32: {error:?}")))
 }
 
-fn train_network(mode: Mode, p_switch: f64, seed: u64, points: &Points, device: &Device) -> Result<Network> {
+fn train_network(
+    mode: Mode,
+    p_switch: f64,
+    seed: u64,
+    points: &Points,
+    device: &Device,
+) -> Result<Network> {
     let autodiff = device.clone().autodiff();
-    let backbone = BackboneConfig::Mlp(MlpConfig { hidden: vec![30, 30] });
-    let config = NetworkConfig { embedding_dim: 2, ..NetworkConfig::new(backbone) };
-    let initial = seed.wrapping_mul(2).wrapping_add(u64::from(mode != Mode::Base));
+    let backbone = BackboneConfig::Mlp(MlpConfig {
+        hidden: vec![30, 30],
+    });
+    let config = NetworkConfig {
+        embedding_dim: 2,
+        ..NetworkConfig::new(backbone)
+    };
+    let initial = seed
+        .wrapping_mul(2)
+        .wrapping_add(u64::from(mode != Mode::Base));
     let mut network = config.init(initial, [2, 1, 1], &autodiff)?;
     let settings = OptimizerConfig {
         learning_rate: LEARNING_RATE,
@@ -206,7 +236,11 @@ fn contrast(
     for anchor in 0..size {
         for positive in (0..size).filter(|&p| p != anchor && labels[p] == labels[anchor]) {
             for negative in (0..size).filter(|&n| labels[n] != labels[anchor]) {
-                let pushed = if rng.random_bool(p_switch) { positive } else { negative };
+                let pushed = if rng.random_bool(p_switch) {
+                    positive
+                } else {
+                    negative
+                };
                 attract[anchor * size + positive] += 1.0;
                 repel[anchor * size + pushed] += 1.0;
                 triplets += 1.0;
@@ -214,13 +248,20 @@ fn contrast(
         }
     }
     let weights = |values: Vec<f32>| {
-        let values: Vec<f32> = values.into_iter().map(|count| count / triplets.max(1.0)).collect();
+        let values: Vec<f32> = values
+            .into_iter()
+            .map(|count| count / triplets.max(1.0))
+            .collect();
         Tensor::<2>::from_data(TensorData::new(values, [size, size]), device).autodiff()
     };
     let distance = Pairwise::new(embeddings).distance();
     let hinge = (distance.clone().neg().add_scalar(MARGIN)).clamp_min(0.0);
     let push = (hinge * weights(repel)).sum();
-    if mode == Mode::Upstream { push } else { push + (distance * weights(attract)).sum() }
+    if mode == Mode::Upstream {
+        push
+    } else {
+        push + (distance * weights(attract)).sum()
+    }
 }
 
 #[cfg(test)]
@@ -232,8 +273,15 @@ mod tests {
         let (train, test) = points(1);
         assert_eq!(train.positions.len(), 60);
         assert!(train.positions.iter().all(|[x, y]| (x - y).abs() < 1e-6));
-        assert_eq!(test.labels.iter().filter(|&&label| label == 2).count(), POINTS_PER_CLASS);
-        assert!(test.positions[..15].iter().all(|&[x, y]| x == 0.2 && (0.2..=0.4).contains(&y)));
+        assert_eq!(
+            test.labels.iter().filter(|&&label| label == 2).count(),
+            POINTS_PER_CLASS
+        );
+        assert!(
+            test.positions[..15]
+                .iter()
+                .all(|&[x, y]| x == 0.2 && (0.2..=0.4).contains(&y))
+        );
         assert_ne!(points(1), points(2));
     }
 }

@@ -12,9 +12,15 @@ use serde::Serialize;
 
 fn settings(config: &impl Serialize) -> String {
     let text = toml::to_string(config).expect("a configuration is valid TOML");
-    let lines = text.lines().filter(|line| !line.starts_with("name =") && !line.is_empty());
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("name =") && !line.is_empty());
     let settings: Vec<String> = lines.map(|line| format!("`{line}`")).collect();
-    if settings.is_empty() { "–".into() } else { settings.join(", ") }
+    if settings.is_empty() {
+        "–".into()
+    } else {
+        settings.join(", ")
+    }
 }
 
 fn yes(value: bool) -> &'static str {
@@ -22,12 +28,22 @@ fn yes(value: bool) -> &'static str {
 }
 
 fn reference() -> String {
-    let mut text = String::from("# Reference\n\nMade from the tables of the library; defaults are shown as settings.\n");
+    let mut text = String::from(
+        "# Reference\n\nMade from the tables of the library; defaults are shown as settings.\n",
+    );
     text += "\n## Objectives\n\n`[objective] name = ...`\n\n";
     text += "| name | objective | tuples | unit vectors | learned with the network | settings | source |\n|---|---|---|---|---|---|---|\n";
     for entry in objective::TABLE {
-        let tuples = if entry.tuples == TupleKind::None { "its own" } else { "triplets" };
-        let learned = if entry.parameters.is_empty() { "–".into() } else { entry.parameters.join(", ") };
+        let tuples = if entry.tuples == TupleKind::None {
+            "its own"
+        } else {
+            "triplets"
+        };
+        let learned = if entry.parameters.is_empty() {
+            "–".into()
+        } else {
+            entry.parameters.join(", ")
+        };
         let _ = writeln!(
             text,
             "| `{}` | {} | {tuples} | {} | {learned} | {} | {} |",
@@ -53,16 +69,28 @@ fn reference() -> String {
     text += "\nAround any of them: `rho = { p_switch = 0.2, switch_mode = \"anchor_as_positive\" }`, the ρ-switch of Roth et al. 2020.\n";
     text += "\n## Batch samplers\n\n`[sampler] name = ...`\n\n| name | sampler | what it draws |\n|---|---|---|\n";
     for entry in sampler::TABLE {
-        let _ = writeln!(text, "| `{}` | {} | {} |", entry.name, entry.title, entry.summary);
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} |",
+            entry.name, entry.title, entry.summary
+        );
     }
     text += "\n## Architectures\n\n`[model.backbone] architecture = ...`\n\n| name | for | source |\n|---|---|---|\n";
     for entry in ARCHITECTURES {
-        let _ = writeln!(text, "| `{}` | {} | {} |", entry.name, entry.purpose, entry.paper);
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} |",
+            entry.name, entry.purpose, entry.paper
+        );
     }
     text += "\n## Metrics\n\n`evaluation.metrics`, `likewise evaluate --metrics`. A prefix `c_` means the variant with cosine distances, `e_` that with Euclidean ones.\n\n";
     text += "| name | metric | definition | source |\n|---|---|---|---|\n";
     for metric in &METRICS {
-        let _ = writeln!(text, "| `{}` | {} | {} | {} |", metric.name, metric.title, metric.definition, metric.source);
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} |",
+            metric.name, metric.title, metric.definition, metric.source
+        );
     }
     text
 }
@@ -75,5 +103,8 @@ fn the_reference_chapter_is_that_of_the_tables() {
         std::fs::write(&file, &text).expect("the documentation can be written");
     }
     let committed = std::fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(committed, text, "run with LIKEWISE_UPDATE_DOCS=1 and commit docs/src/reference.md");
+    assert_eq!(
+        committed, text,
+        "run with LIKEWISE_UPDATE_DOCS=1 and commit docs/src/reference.md"
+    );
 }

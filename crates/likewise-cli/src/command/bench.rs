@@ -100,14 +100,25 @@ impl SyntheticSource {
     fn new(recipe: &Recipe) -> Self {
         let size = recipe.data.image_size;
         let shape = [3, size, size];
-        let largest = recipe.sampler.batch_size().max(recipe.evaluation.batch_size);
+        let largest = recipe
+            .sampler
+            .batch_size()
+            .max(recipe.evaluation.batch_size);
         let mut rng = random::stream(0, Purpose::Augmentation, 0, 0, 0);
-        let noise = (0..largest * 3 * size * size).map(|_| rng.random_range(-2.0..2.0)).collect();
+        let noise = (0..largest * 3 * size * size)
+            .map(|_| rng.random_range(-2.0..2.0))
+            .collect();
         let images = (CLASSES * IMAGES_PER_CLASS).max(2 * recipe.sampler.batch_size());
         let classes = CLASSES.max(recipe.sampler.batch_size());
         let train = (0..images).map(|image| (image % classes) as u32).collect();
         let test = (0..TEST_IMAGES).map(|image| image / 2).collect();
-        Self { shape, train, test, noise, queue: Vec::new() }
+        Self {
+            shape,
+            train,
+            test,
+            noise,
+            queue: Vec::new(),
+        }
     }
 }
 
@@ -125,7 +136,8 @@ impl BatchSource for SyntheticSource {
     }
 
     fn begin(&mut self, pass: Pass) -> likewise::Result<()> {
-        let labels_of = |images: Vec<usize>| images.into_iter().map(|image| self.train[image]).collect();
+        let labels_of =
+            |images: Vec<usize>| images.into_iter().map(|image| self.train[image]).collect();
         self.queue = match pass {
             Pass::Training { batches, .. } => batches.into_iter().map(labels_of).collect(),
             Pass::Evaluation { .. } => vec![self.test.clone()],
@@ -135,9 +147,16 @@ impl BatchSource for SyntheticSource {
     }
 
     fn next_batch(&mut self) -> likewise::Result<Option<ImageBatch>> {
-        let Some(labels) = self.queue.pop() else { return Ok(None) };
+        let Some(labels) = self.queue.pop() else {
+            return Ok(None);
+        };
         let values = labels.len() * self.shape.iter().product::<usize>();
         let rows = (0..labels.len()).collect();
-        Ok(Some(ImageBatch { pixels: self.noise[..values].to_vec(), shape: self.shape, labels, rows }))
+        Ok(Some(ImageBatch {
+            pixels: self.noise[..values].to_vec(),
+            shape: self.shape,
+            labels,
+            rows,
+        }))
     }
 }

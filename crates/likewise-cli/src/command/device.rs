@@ -21,7 +21,10 @@ pub fn run(options: &Device) -> Result<()> {
     };
     let passed = checks.iter().all(|check| check.passed);
     if options.json {
-        println!("{}", json!({ "adapters": found, "chosen": chosen, "self_check": checks, "passed": passed }));
+        println!(
+            "{}",
+            json!({ "adapters": found, "chosen": chosen, "self_check": checks, "passed": passed })
+        );
     } else {
         if found.is_empty() {
             println!("adapters: none that Vulkan, Metal or DX12 can see");
@@ -41,14 +44,23 @@ pub fn run(options: &Device) -> Result<()> {
                 adapter.max_storage_buffers,
             );
         }
-        println!("--device {} takes {} [{}]: {}", choice.device, chosen.name, chosen.backend, chosen.reason);
+        println!(
+            "--device {} takes {} [{}]: {}",
+            choice.device, chosen.name, chosen.backend, chosen.reason
+        );
         for check in &checks {
             let mark = if check.passed { "ok    " } else { "WRONG " };
-            println!("  {mark} {}: differs from the processor by {:.1e}", check.name, check.difference);
+            println!(
+                "  {mark} {}: differs from the processor by {:.1e}",
+                check.name, check.difference
+            );
         }
     }
     if !passed {
-        bail!("{} computes wrong numbers: update its driver, try --no-fusion, or use --device cpu", chosen.name);
+        bail!(
+            "{} computes wrong numbers: update its driver, try --no-fusion, or use --device cpu",
+            chosen.name
+        );
     }
     Ok(())
 }

@@ -27,19 +27,38 @@ pub fn run(options: &Evaluate) -> Result<()> {
                     labels_of.len()
                 );
             }
-            EmbeddedSplit { values, dim, labels: labels_of, rows: (0..rows).collect() }
+            EmbeddedSplit {
+                values,
+                dim,
+                labels: labels_of,
+                rows: (0..rows).collect(),
+            }
         }
         _ => bail!("give the folder of a run, or --embeddings FILE with --labels FILE"),
     };
-    let request =
-        if options.metrics.is_empty() { every_metric() } else { MetricSet::parse(&options.metrics)? };
-    let values = metric::evaluate(&stored.values, stored.dim, &stored.labels, &request, options.seed)?;
+    let request = if options.metrics.is_empty() {
+        every_metric()
+    } else {
+        MetricSet::parse(&options.metrics)?
+    };
+    let values = metric::evaluate(
+        &stored.values,
+        stored.dim,
+        &stored.labels,
+        &request,
+        options.seed,
+    )?;
     if options.json {
         println!("{}", json!(values));
         return Ok(());
     }
     let classes: std::collections::BTreeSet<u32> = stored.labels.iter().copied().collect();
-    println!("{} images of {} classes, {} dimensions", stored.labels.len(), classes.len(), stored.dim);
+    println!(
+        "{} images of {} classes, {} dimensions",
+        stored.labels.len(),
+        classes.len(),
+        stored.dim
+    );
     for (&name, &value) in &values.scalars {
         println!("{:30} {:>11}", name.to_string(), unit(name).text(value));
     }
@@ -54,13 +73,26 @@ fn from_run(run: &std::path::Path, split: &str) -> Result<EmbeddedSplit> {
         let mut found: Vec<String> = std::fs::read_dir(&folder)
             .into_iter()
             .flatten()
-            .filter_map(|entry| entry.ok()?.path().file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+            .filter_map(|entry| {
+                entry
+                    .ok()?
+                    .path()
+                    .file_stem()
+                    .map(|stem| stem.to_string_lossy().into_owned())
+            })
             .collect();
         found.sort();
         if found.is_empty() {
-            bail!("{} has no embeddings yet: finish it with likewise train --resume", run.display());
+            bail!(
+                "{} has no embeddings yet: finish it with likewise train --resume",
+                run.display()
+            );
         }
-        bail!("{} has no embeddings `{split}`; it has: {}", run.display(), found.join(", "));
+        bail!(
+            "{} has no embeddings `{split}`; it has: {}",
+            run.display(),
+            found.join(", ")
+        );
     }
     read_embeddings(&file)
 }
@@ -68,8 +100,14 @@ fn from_run(run: &std::path::Path, split: &str) -> Result<EmbeddedSplit> {
 /// Every metric of the table, with the numbers of neighbours and offsets in common use.
 fn every_metric() -> MetricSet {
     let mut set = MetricSet::default();
-    let more = METRICS.iter().map(|metric| metric.name.replace("@k", "@8").replace("@m", "@1"));
-    let more = more.chain(["recall@10".into(), "recall@100".into(), "recall@1000".into()]);
+    let more = METRICS
+        .iter()
+        .map(|metric| metric.name.replace("@k", "@8").replace("@m", "@1"));
+    let more = more.chain([
+        "recall@10".into(),
+        "recall@100".into(),
+        "recall@1000".into(),
+    ]);
     for name in more {
         if let Ok(name) = name.parse() {
             set.insert(name);

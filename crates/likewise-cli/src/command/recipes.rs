@@ -33,7 +33,11 @@ pub fn run(options: &Recipes) -> Result<()> {
     for row in &rows {
         let text = |key: &str| row[key].as_str().unwrap_or_default().to_string();
         println!("{}\n  {}", text("name"), text("summary"));
-        for (title, key) in [("paper", "paper"), ("expected", "expected"), ("run", "command")] {
+        for (title, key) in [
+            ("paper", "paper"),
+            ("expected", "expected"),
+            ("run", "command"),
+        ] {
             if !text(key).is_empty() {
                 println!("  {title}: {}", text(key));
             }

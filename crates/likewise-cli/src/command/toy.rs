@@ -35,7 +35,10 @@ pub fn run(options: &Toy) -> Result<()> {
     task.finish();
     write(options, &modes, &outcomes)?;
     if options.json {
-        println!("{}", json!({ "outcomes": outcomes, "summary": summary(&modes, &outcomes) }));
+        println!(
+            "{}",
+            json!({ "outcomes": outcomes, "summary": summary(&modes, &outcomes) })
+        );
     } else {
         print_table(options, &modes, &outcomes);
     }
@@ -57,7 +60,11 @@ fn modes(options: &Toy) -> Result<Vec<Mode>> {
 fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+    let variance = values
+        .iter()
+        .map(|value| (value - mean).powi(2))
+        .sum::<f64>()
+        / count;
     (mean, variance.sqrt())
 }
 
@@ -70,7 +77,10 @@ const COLUMNS: [(&str, fn(&Outcome) -> f64); 4] = [
 
 fn summary(modes: &[Mode], outcomes: &[Outcome]) -> serde_json::Value {
     let rows = modes.iter().map(|&mode| {
-        let of_mode: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.mode == mode).collect();
+        let of_mode: Vec<&Outcome> = outcomes
+            .iter()
+            .filter(|outcome| outcome.mode == mode)
+            .collect();
         let mut row = serde_json::Map::new();
         row.insert("mode".into(), json!(mode));
         for (name, value) in COLUMNS {
@@ -91,7 +101,10 @@ fn print_table(options: &Toy, modes: &[Mode], outcomes: &[Outcome]) {
     }
     println!();
     for &mode in modes {
-        let of_mode: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.mode == mode).collect();
+        let of_mode: Vec<&Outcome> = outcomes
+            .iter()
+            .filter(|outcome| outcome.mode == mode)
+            .collect();
         let p_switch = of_mode.first().map_or(0.0, |outcome| outcome.p_switch);
         print!("{:10} {p_switch:>9}", mode.name());
         for (_, value) in COLUMNS {
@@ -101,21 +114,42 @@ fn print_table(options: &Toy, modes: &[Mode], outcomes: &[Outcome]) {
         }
         println!();
     }
-    println!("\nfigure  {}", options.output.join("diagonal_lines.svg").display());
-    println!("numbers {}", options.output.join("diagonal_lines.csv").display());
+    println!(
+        "\nfigure  {}",
+        options.output.join("diagonal_lines.svg").display()
+    );
+    println!(
+        "numbers {}",
+        options.output.join("diagonal_lines.csv").display()
+    );
 }
 
 fn write(options: &Toy, modes: &[Mode], outcomes: &[Outcome]) -> Result<()> {
-    let mut table = String::from("mode,p_switch,seed,sigma1,sigma2,rho,train_recall@1,test_recall@1\n");
+    let mut table =
+        String::from("mode,p_switch,seed,sigma1,sigma2,rho,train_recall@1,test_recall@1\n");
     for outcome in outcomes {
-        let Outcome { mode, p_switch, seed, spectrum: [first, second], rho, train_recall, test_recall, .. } = outcome;
+        let Outcome {
+            mode,
+            p_switch,
+            seed,
+            spectrum: [first, second],
+            rho,
+            train_recall,
+            test_recall,
+            ..
+        } = outcome;
         let mode = mode.name();
-        table.push_str(&format!("{mode},{p_switch},{seed},{first},{second},{rho},{train_recall},{test_recall}\n"));
+        table.push_str(&format!(
+            "{mode},{p_switch},{seed},{first},{second},{rho},{train_recall},{test_recall}\n"
+        ));
     }
     output::write(&options.output.join("diagonal_lines.csv"), table.as_bytes())?;
     let first_of = |mode: Mode| outcomes.iter().find(|outcome| outcome.mode == mode);
     let base = first_of(modes[0]).context("no outcome to draw")?;
-    let compared = modes.get(1).and_then(|&mode| first_of(mode)).unwrap_or(base);
+    let compared = modes
+        .get(1)
+        .and_then(|&mode| first_of(mode))
+        .unwrap_or(base);
     let (train, test) = toy::points(base.seed);
     let svg = toy_figure(&ToyFigure {
         train: drawn(&train, 0),
@@ -124,7 +158,10 @@ fn write(options: &Toy, modes: &[Mode], outcomes: &[Outcome]) -> Result<()> {
         regularised: embedding(compared),
     });
     output::write(&options.output.join("diagonal_lines.svg"), svg.as_bytes())?;
-    output::write(&options.output.join("diagonal_lines.png"), &svg_to_png(&svg, FIGURE_WIDTH)?)
+    output::write(
+        &options.output.join("diagonal_lines.png"),
+        &svg_to_png(&svg, FIGURE_WIDTH)?,
+    )
 }
 
 /// Classes of unseen points count on from those of the training points.
@@ -136,7 +173,12 @@ fn drawn(points: &toy::Points, first_class: usize) -> Vec<ToyPoint> {
         y: position[1].into(),
         class: first_class + label as usize,
     };
-    points.positions.iter().zip(&points.labels).map(point).collect()
+    points
+        .positions
+        .iter()
+        .zip(&points.labels)
+        .map(point)
+        .collect()
 }
 
 fn embedding(outcome: &Outcome) -> ToyEmbedding {
@@ -146,6 +188,10 @@ fn embedding(outcome: &Outcome) -> ToyEmbedding {
         train: places(&outcome.train),
         unseen: places(&outcome.test),
         spectrum: outcome.spectrum,
-        note: format!("ρ {:.3}, Recall@1 of unseen {:.0} %", outcome.rho, 100.0 * outcome.test_recall),
+        note: format!(
+            "ρ {:.3}, Recall@1 of unseen {:.0} %",
+            outcome.rho,
+            100.0 * outcome.test_recall
+        ),
     }
 }

@@ -40,11 +40,20 @@ pub fn run(options: &Train) -> Result<ExitCode> {
     output::write_json(&folder.path().join("environment.json"), &environment)?;
     match run::train(&recipe, &device, &mut source, &mut folder, &interrupt)? {
         run::Ending::Interrupted => {
-            say(format!("stopped; continue with: {}", resume_command(options, &folder)));
+            say(format!(
+                "stopped; continue with: {}",
+                resume_command(options, &folder)
+            ));
             Ok(ExitCode::from(INTERRUPTED))
         }
         run::Ending::Finished => {
-            report::write(folder.path(), &recipe, &environment, &source, folder.history())?;
+            report::write(
+                folder.path(),
+                &recipe,
+                &environment,
+                &source,
+                folder.history(),
+            )?;
             summary::print(&recipe, &folder, options.json)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -85,7 +94,12 @@ fn recipe(options: &Train) -> Result<Recipe> {
 
 /// `--smoke`: one epoch of small batches; every part still runs.
 fn shrink(layers: &mut Layers) -> Result<()> {
-    for assignment in ["train.epochs=1", "sampler.batch_size=16", "data.image_size=32", "data.resize=0"] {
+    for assignment in [
+        "train.epochs=1",
+        "sampler.batch_size=16",
+        "data.image_size=32",
+        "data.resize=0",
+    ] {
         layers.set(assignment)?;
     }
     Ok(())
@@ -94,8 +108,15 @@ fn shrink(layers: &mut Layers) -> Result<()> {
 fn run_folder(options: &Train, recipe: &Recipe) -> PathBuf {
     options.run.clone().unwrap_or_else(|| {
         let dataset = dataset_name(&recipe.data);
-        let name = if recipe.name.is_empty() { "recipe" } else { &recipe.name };
-        PathBuf::from("runs").join(dataset).join(name).join(format!("seed-{}", recipe.seed))
+        let name = if recipe.name.is_empty() {
+            "recipe"
+        } else {
+            &recipe.name
+        };
+        PathBuf::from("runs")
+            .join(dataset)
+            .join(name)
+            .join(format!("seed-{}", recipe.seed))
     })
 }
 
@@ -133,7 +154,11 @@ fn differences(a: &Recipe, b: &Recipe) -> String {
         .filter(|key| a.get(*key) != b.get(*key))
         .map(|key| {
             let text = |value: Option<&String>| value.cloned().unwrap_or_else(|| "nothing".into());
-            format!("{key} = {} there, {} now", text(a.get(key)), text(b.get(key)))
+            format!(
+                "{key} = {} there, {} now",
+                text(a.get(key)),
+                text(b.get(key))
+            )
         })
         .collect();
     differing.join("; ")
@@ -143,7 +168,11 @@ fn flatten(prefix: &str, value: &Value, into: &mut std::collections::BTreeMap<St
     match value {
         Value::Table(table) => {
             for (key, value) in table {
-                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                let path = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}.{key}")
+                };
                 flatten(&path, value, into);
             }
         }
@@ -156,18 +185,28 @@ fn flatten(prefix: &str, value: &Value, into: &mut std::collections::BTreeMap<St
 fn announce(recipe: &Recipe, device: &Chosen, source: &LoaderSource, folder: &RunFolder) {
     say(format!("recipe  {} (seed {})", recipe.name, recipe.seed));
     say(format!("data    {}", source.describe()));
-    say(format!("device  {} [{}]: {}", device.name, device.backend, device.reason));
+    say(format!(
+        "device  {} [{}]: {}",
+        device.name, device.backend, device.reason
+    ));
     say(format!("run     {}", folder.path().display()));
 }
 
 fn resume_command(options: &Train, folder: &RunFolder) -> String {
-    let mut words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--resume").collect();
+    let mut words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--resume")
+        .collect();
     if options.run.is_none() {
         words.extend(["--run".into(), folder.path().display().to_string()]);
     }
     words.push("--resume".into());
     let quoted = words.iter().map(|word| {
-        if word.contains([' ', '\'', '"', '$']) { format!("'{}'", word.replace('\'', "'\\''")) } else { word.clone() }
+        if word.contains([' ', '\'', '"', '$']) {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        } else {
+            word.clone()
+        }
     });
     format!("likewise {}", quoted.collect::<Vec<_>>().join(" "))
 }

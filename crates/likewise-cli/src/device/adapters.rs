@@ -111,7 +111,9 @@ fn adapters_on(interface: wgpu::Backends) -> Vec<Adapter> {
                 wgpu::Backend::Dx12 => WgpuBackend::Dx12,
                 _ => WgpuBackend::Vulkan,
             },
-            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info)
+                .trim()
+                .to_string(),
             max_buffer_binding: limits.max_storage_buffer_binding_size,
             max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
             max_workgroup_storage: limits.max_compute_workgroup_storage_size,

@@ -5,8 +5,8 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use super::adapters::{Adapter, Kind, adapters};
-use super::settings;
 use super::self_check::self_check;
+use super::settings;
 use crate::args::DeviceChoice;
 
 /// A device ready for tensors.
@@ -46,10 +46,15 @@ pub fn choose(choice: &DeviceChoice) -> Result<Chosen> {
 
 fn auto() -> Result<Chosen> {
     let found = adapters();
-    match found.iter().find(|adapter| adapter.is_gpu() && adapter.device_kind().is_some()) {
+    match found
+        .iter()
+        .find(|adapter| adapter.is_gpu() && adapter.device_kind().is_some())
+    {
         Some(adapter) => open(adapter, "the first GPU found"),
         None if found.is_empty() => Ok(processor("no graphics adapter found")),
-        None => Ok(processor("no GPU found, and software adapters are slower than the processor itself")),
+        None => Ok(processor(
+            "no GPU found, and software adapters are slower than the processor itself",
+        )),
     }
 }
 
@@ -59,7 +64,9 @@ fn numbered_gpu(index: usize) -> Result<Chosen> {
     match gpus.get(index) {
         Some(adapter) => open(adapter, "asked for with --device"),
         None if gpus.is_empty() => {
-            bail!("--device gpu: this machine has no GPU that Vulkan, Metal or DX12 can see; use --device cpu")
+            bail!(
+                "--device gpu: this machine has no GPU that Vulkan, Metal or DX12 can see; use --device cpu"
+            )
         }
         None => bail!(
             "--device gpu:{index}: this machine has {} GPU(s), numbered from 0; see likewise device",
@@ -97,9 +104,16 @@ fn open(adapter: &Adapter, reason: &str) -> Result<Chosen> {
     if adapter.kind == Kind::Software {
         settings::minimal_tuning();
     }
-    let device = match Device::wgpu_options().graphics_api(adapter.graphics_api).device_kind(kind).init() {
+    let device = match Device::wgpu_options()
+        .graphics_api(adapter.graphics_api)
+        .device_kind(kind)
+        .init()
+    {
         Ok(device) => device,
-        Err(error) => bail!("{} cannot be opened: {error}; use --device cpu", adapter.name),
+        Err(error) => bail!(
+            "{} cannot be opened: {error}; use --device cpu",
+            adapter.name
+        ),
     };
     Ok(Chosen {
         device,

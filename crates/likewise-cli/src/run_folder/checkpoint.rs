@@ -19,7 +19,9 @@ pub fn store(folder: &Path, state: &CheckpointState, metric: &str) -> Result<()>
     let best_folder = folder.join(format!("best-{metric}"));
     let best_name = progress.best_epoch.map(epoch_name);
     if let (Some(best), Some(name), true) = (&state.best, &best_name, state.best_changed) {
-        complete(&best_folder, name, |new| write_tensors(&new.join("learner.safetensors"), best))?;
+        complete(&best_folder, name, |new| {
+            write_tensors(&new.join("learner.safetensors"), best)
+        })?;
     }
     let last_folder = folder.join("last");
     let last_name = format!("{}-batch-{:06}", epoch_name(progress.epoch), progress.batch);
@@ -37,14 +39,20 @@ pub fn store(folder: &Path, state: &CheckpointState, metric: &str) -> Result<()>
 
 /// The newest complete state below `folder`.
 pub fn load(folder: &Path, metric: &str) -> Result<Option<CheckpointState>> {
-    let Some(last) = newest(&folder.join("last")) else { return Ok(None) };
+    let Some(last) = newest(&folder.join("last")) else {
+        return Ok(None);
+    };
     let file = last.join("state.json");
-    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let progress: Progress = serde_json::from_str(&text)
         .with_context(|| format!("{} is damaged or from another version", file.display()))?;
     let best = match progress.best_epoch {
         Some(epoch) => {
-            let file = folder.join(format!("best-{metric}")).join(epoch_name(epoch)).join("learner.safetensors");
+            let file = folder
+                .join(format!("best-{metric}"))
+                .join(epoch_name(epoch))
+                .join("learner.safetensors");
             Some(read_tensors(&file)?)
         }
         None => None,
@@ -99,14 +107,23 @@ fn remove_others(folder: &Path, name: &str) {
 }
 
 fn newest(folder: &Path) -> Option<PathBuf> {
-    entries(folder).into_iter().filter(|entry| !name_of(entry).starts_with(TEMPORARY)).max()
+    entries(folder)
+        .into_iter()
+        .filter(|entry| !name_of(entry).starts_with(TEMPORARY))
+        .max()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect()
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect()
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }

@@ -25,11 +25,26 @@ pub fn read_tensors(path: &Path) -> Result<StateDict> {
 /// Writes embeddings `[N, D]`, labels `[N]` and each row's place in its split `[N]`.
 pub fn write_embeddings(path: &Path, embedded: &EmbeddedSplit) -> Result<()> {
     let rows = embedded.labels.len();
-    let values: Vec<u8> = embedded.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let labels: Vec<u8> = embedded.labels.iter().flat_map(|&label| i64::from(label).to_le_bytes()).collect();
-    let places: Vec<u8> = embedded.rows.iter().flat_map(|&row| (row as i64).to_le_bytes()).collect();
+    let values: Vec<u8> = embedded
+        .values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    let labels: Vec<u8> = embedded
+        .labels
+        .iter()
+        .flat_map(|&label| i64::from(label).to_le_bytes())
+        .collect();
+    let places: Vec<u8> = embedded
+        .rows
+        .iter()
+        .flat_map(|&row| (row as i64).to_le_bytes())
+        .collect();
     let views = [
-        ("embeddings", TensorView::new(Dtype::F32, vec![rows, embedded.dim], &values)?),
+        (
+            "embeddings",
+            TensorView::new(Dtype::F32, vec![rows, embedded.dim], &values)?,
+        ),
         ("labels", TensorView::new(Dtype::I64, vec![rows], &labels)?),
         ("rows", TensorView::new(Dtype::I64, vec![rows], &places)?),
     ];
@@ -43,21 +58,41 @@ pub fn read_embeddings(path: &Path) -> Result<EmbeddedSplit> {
         .with_context(|| format!("{} is damaged", path.display()))?;
     let embeddings = file.tensor("embeddings")?;
     let &[count, dim] = embeddings.shape() else {
-        bail!("{}: embeddings have shape {:?}, not [N, D]", path.display(), embeddings.shape());
+        bail!(
+            "{}: embeddings have shape {:?}, not [N, D]",
+            path.display(),
+            embeddings.shape()
+        );
     };
     let labels = integers(file.tensor("labels")?.data());
     let rows = integers(file.tensor("rows")?.data());
     if labels.len() != count || rows.len() != count {
-        bail!("{}: {count} embeddings but {} labels", path.display(), labels.len());
+        bail!(
+            "{}: {count} embeddings but {} labels",
+            path.display(),
+            labels.len()
+        );
     }
-    Ok(EmbeddedSplit { values: floats(embeddings.data()), dim, labels, rows })
+    Ok(EmbeddedSplit {
+        values: floats(embeddings.data()),
+        dim,
+        labels,
+        rows,
+    })
 }
 
 fn integers<T: TryFrom<i64>>(bytes: &[u8]) -> Vec<T> {
-    let numbers = bytes.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok().map(i64::from_le_bytes));
-    numbers.filter_map(|number| T::try_from(number).ok()).collect()
+    let numbers = bytes
+        .chunks_exact(8)
+        .filter_map(|bytes| bytes.try_into().ok().map(i64::from_le_bytes));
+    numbers
+        .filter_map(|number| T::try_from(number).ok())
+        .collect()
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    bytes
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect()
 }

@@ -35,7 +35,10 @@ fn a_class_with_one_image() {
 fn fewer_classes_than_a_batch_needs() {
     let place = Place::new();
     place.dataset(12, 4);
-    refused(&place.train(&["--set", "sampler.batch_size=40"]), &["classes", "sampler.batch_size"]);
+    refused(
+        &place.train(&["--set", "sampler.batch_size=40"]),
+        &["classes", "sampler.batch_size"],
+    );
 }
 
 #[test]
@@ -55,11 +58,19 @@ fn bad_images_are_left_out_and_counted_when_asked() {
     let place = Place::new();
     place.dataset(12, 5);
     for class in 0..12 {
-        fs::write(place.path(&format!("data/class{class:02}/1.png")), b"no image").unwrap();
+        fs::write(
+            place.path(&format!("data/class{class:02}/1.png")),
+            b"no image",
+        )
+        .unwrap();
     }
     let output = place.train(&["--on-bad-image", "skip", "--json"]);
     let result: serde_json::Value = serde_json::from_str(&succeeded(&output)).unwrap();
-    assert!(result["skipped_images"].as_u64().unwrap() > 0, "{}", stderr(&output));
+    assert!(
+        result["skipped_images"].as_u64().unwrap() > 0,
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

@@ -14,37 +14,58 @@ fn an_unknown_option_is_refused() {
 
 #[test]
 fn a_number_that_is_none_is_refused() {
-    refused(&Place::new().run(&["train", "--epochs", "many"]), &["many", "--epochs"]);
+    refused(
+        &Place::new().run(&["train", "--epochs", "many"]),
+        &["many", "--epochs"],
+    );
 }
 
 #[test]
 fn an_unknown_device_is_refused_with_the_known_ones() {
-    refused(&Place::new().run(&["device", "--device", "tpu"]), &["tpu", "auto", "cpu", "gpu", "software"]);
+    refused(
+        &Place::new().run(&["device", "--device", "tpu"]),
+        &["tpu", "auto", "cpu", "gpu", "software"],
+    );
 }
 
 #[test]
 fn a_gpu_that_is_not_there_is_refused_with_a_way_out() {
-    refused(&Place::new().run(&["device", "--device", "gpu:99"]), &["gpu"]);
+    refused(
+        &Place::new().run(&["device", "--device", "gpu:99"]),
+        &["gpu"],
+    );
 }
 
 #[test]
 fn an_assignment_without_value_is_refused() {
-    refused(&Place::new().run(&["train", "--set", "epochs"]), &["epochs", "KEY=VALUE"]);
+    refused(
+        &Place::new().run(&["train", "--set", "epochs"]),
+        &["epochs", "KEY=VALUE"],
+    );
 }
 
 #[test]
 fn an_unknown_toy_mode_is_refused() {
-    refused(&Place::new().run(&["toy", "--mode", "diva"]), &["diva", "switch"]);
+    refused(
+        &Place::new().run(&["toy", "--mode", "diva"]),
+        &["diva", "switch"],
+    );
 }
 
 #[test]
 fn a_probability_above_one_is_refused() {
-    refused(&Place::new().run(&["toy", "--seeds", "1", "--p-switch", "1.5"]), &["p_switch", "1.5"]);
+    refused(
+        &Place::new().run(&["toy", "--seeds", "1", "--p-switch", "1.5"]),
+        &["p_switch", "1.5"],
+    );
 }
 
 #[test]
 fn an_unknown_recipe_is_refused_with_the_known_ones() {
-    refused(&Place::new().run(&["train", "--config", "cub"]), &["cub", "emoji"]);
+    refused(
+        &Place::new().run(&["train", "--config", "cub"]),
+        &["cub", "emoji"],
+    );
 }
 
 #[test]

@@ -4,14 +4,23 @@ use super::support::{Place, refused};
 
 fn refuse_assignment(assignment: &str, words: &[&str]) {
     let place = Place::new();
-    refused(&place.run(&["train", "--run", "run", "--set", assignment]), words);
-    assert!(!place.path("run").exists(), "a run folder was made for {assignment}");
+    refused(
+        &place.run(&["train", "--run", "run", "--set", assignment]),
+        words,
+    );
+    assert!(
+        !place.path("run").exists(),
+        "a run folder was made for {assignment}"
+    );
 }
 
 fn refuse_file(text: &str, words: &[&str]) {
     let place = Place::new();
     place.write("recipe.toml", text);
-    refused(&place.run(&["train", "--run", "run", "--config", "recipe.toml"]), words);
+    refused(
+        &place.run(&["train", "--run", "run", "--config", "recipe.toml"]),
+        words,
+    );
     assert!(!place.path("run").exists());
 }
 
@@ -32,7 +41,10 @@ fn an_unknown_table() {
 
 #[test]
 fn an_unknown_key_with_the_nearest_known_one() {
-    refuse_assignment("train.epoch=3", &["train", "epoch", "did you mean `epochs`?"]);
+    refuse_assignment(
+        "train.epoch=3",
+        &["train", "epoch", "did you mean `epochs`?"],
+    );
 }
 
 #[test]
@@ -79,22 +91,34 @@ fn distance_weighting_of_embeddings_that_are_not_normalised() {
 
 #[test]
 fn samples_per_class_that_do_not_divide_the_batch() {
-    refuse_assignment("sampler.samples_per_class=5", &["samples_per_class", "5", "112"]);
+    refuse_assignment(
+        "sampler.samples_per_class=5",
+        &["samples_per_class", "5", "112"],
+    );
 }
 
 #[test]
 fn a_batch_of_one_class() {
-    refuse_assignment("sampler.samples_per_class=112", &["samples_per_class", "negatives"]);
+    refuse_assignment(
+        "sampler.samples_per_class=112",
+        &["samples_per_class", "negatives"],
+    );
 }
 
 #[test]
 fn a_learning_rate_that_is_no_number() {
-    refuse_assignment("optimizer.learning_rate=nan", &["optimizer.learning_rate", "NaN"]);
+    refuse_assignment(
+        "optimizer.learning_rate=nan",
+        &["optimizer.learning_rate", "NaN"],
+    );
 }
 
 #[test]
 fn a_negative_learning_rate() {
-    refuse_assignment("optimizer.learning_rate=-1e-3", &["optimizer.learning_rate", "-0.001"]);
+    refuse_assignment(
+        "optimizer.learning_rate=-1e-3",
+        &["optimizer.learning_rate", "-0.001"],
+    );
 }
 
 #[test]
@@ -104,7 +128,10 @@ fn no_epochs() {
 
 #[test]
 fn an_unknown_metric_with_the_nearest_known_one() {
-    refuse_assignment("evaluation.metrics=[\"recal@1\"]", &["evaluation.metrics", "recal@1", "recall@1"]);
+    refuse_assignment(
+        "evaluation.metrics=[\"recal@1\"]",
+        &["evaluation.metrics", "recal@1", "recall@1"],
+    );
 }
 
 #[test]

@@ -68,9 +68,15 @@ fn two_processes_in_one_run_folder() {
     let place = Place::new();
     place.dataset(12, 4);
     let arguments = Place::train_arguments(&["--epochs", "100000", "--set", "train.epochs=100000"]);
-    let mut first = place.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = place
+        .command(&arguments)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let lines = BufReader::new(first.stderr.take().unwrap()).lines();
-    let started = lines.map_while(Result::ok).any(|line| line.contains("run "));
+    let started = lines
+        .map_while(Result::ok)
+        .any(|line| line.contains("run "));
     let second = place.train(&["--resume", "--set", "train.epochs=100000"]);
     first.kill().unwrap();
     first.wait().unwrap();
@@ -85,7 +91,15 @@ fn a_full_disk_leaves_one_message() {
     }
     let place = Place::new();
     // Completions go to standard output; a full device must not look like success.
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let status = place.command(&["recipes", "--json"]).stdout(full).stderr(Stdio::null()).status().unwrap();
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let status = place
+        .command(&["recipes", "--json"])
+        .stdout(full)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
     assert!(!status.success());
 }

@@ -19,16 +19,28 @@ fn npy(place: &Place, name: &str, kind: &str, shape: &str, bytes: Vec<u8>) -> Pa
 }
 
 fn floats(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 fn integers(values: &[i64]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }
 
 /// Two classes of two points on a line: every nearest neighbour is right.
 fn good(place: &Place) {
-    npy(place, "e.npy", "<f4", "(4, 2)", floats(&[0.0, 1.0, 0.1, 1.0, 1.0, 0.0, 1.0, 0.1]));
+    npy(
+        place,
+        "e.npy",
+        "<f4",
+        "(4, 2)",
+        floats(&[0.0, 1.0, 0.1, 1.0, 1.0, 0.0, 1.0, 0.1]),
+    );
     npy(place, "l.npy", "<i8", "(4,)", integers(&[7, 7, 900, 900]));
 }
 
@@ -53,11 +65,21 @@ fn metrics_of_npy_files_by_name() {
 #[test]
 fn chosen_metrics_in_double_precision_with_labels_as_text() {
     let place = Place::new();
-    let bytes: Vec<u8> = [0.0f64, 0.1, 5.0, 5.1].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let bytes: Vec<u8> = [0.0f64, 0.1, 5.0, 5.1]
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
     npy(&place, "e.npy", "<f8", "(4, 1)", bytes);
     place.write("l.txt", "3\n3\n4\n4\n");
     let text = succeeded(&place.run(&[
-        "evaluate", "--embeddings", "e.npy", "--labels", "l.txt", "--metrics", "recall@1,recall@2", "--json",
+        "evaluate",
+        "--embeddings",
+        "e.npy",
+        "--labels",
+        "l.txt",
+        "--metrics",
+        "recall@1,recall@2",
+        "--json",
     ]));
     let values: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(values.as_object().unwrap().len(), 2, "{text}");
@@ -67,7 +89,13 @@ fn chosen_metrics_in_double_precision_with_labels_as_text() {
 fn embeddings_with_nan_name_the_row() {
     let place = Place::new();
     good(&place);
-    npy(&place, "e.npy", "<f4", "(4, 1)", floats(&[0.0, 1.0, f32::NAN, 2.0]));
+    npy(
+        &place,
+        "e.npy",
+        "<f4",
+        "(4, 1)",
+        floats(&[0.0, 1.0, f32::NAN, 2.0]),
+    );
     refused(&evaluate(&place, &[]), &["2", "NaN"]);
 }
 
@@ -83,7 +111,13 @@ fn numbers_of_rows_and_labels_that_differ() {
 fn labels_that_are_no_integers() {
     let place = Place::new();
     good(&place);
-    npy(&place, "l.npy", "<f4", "(4,)", floats(&[1.0, 1.0, 2.0, 2.0]));
+    npy(
+        &place,
+        "l.npy",
+        "<f4",
+        "(4,)",
+        floats(&[1.0, 1.0, 2.0, 2.0]),
+    );
     refused(&evaluate(&place, &[]), &["l.npy", "integers"]);
 }
 
@@ -91,7 +125,13 @@ fn labels_that_are_no_integers() {
 fn embeddings_of_one_dimension() {
     let place = Place::new();
     good(&place);
-    npy(&place, "e.npy", "<f4", "(4,)", floats(&[0.0, 1.0, 2.0, 3.0]));
+    npy(
+        &place,
+        "e.npy",
+        "<f4",
+        "(4,)",
+        floats(&[0.0, 1.0, 2.0, 3.0]),
+    );
     refused(&evaluate(&place, &[]), &["e.npy", "[N, D]"]);
 }
 
@@ -107,7 +147,10 @@ fn a_truncated_file() {
 fn an_unknown_metric() {
     let place = Place::new();
     good(&place);
-    refused(&evaluate(&place, &["--metrics", "recal@1"]), &["recal@1", "recall@1"]);
+    refused(
+        &evaluate(&place, &["--metrics", "recal@1"]),
+        &["recal@1", "recall@1"],
+    );
 }
 
 #[test]
@@ -131,5 +174,8 @@ fn a_file_of_unknown_kind() {
 fn a_folder_that_is_no_run() {
     let place = Place::new();
     std::fs::create_dir(place.path("empty")).unwrap();
-    refused(&place.run(&["evaluate", "empty"]), &["empty", "no run folder"]);
+    refused(
+        &place.run(&["evaluate", "empty"]),
+        &["empty", "no run folder"],
+    );
 }

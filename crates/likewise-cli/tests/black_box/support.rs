@@ -15,7 +15,9 @@ pub struct Place {
 impl Place {
     /// An empty folder.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// A path in the folder.
@@ -43,7 +45,11 @@ impl Place {
 
     /// One picture: the class decides the colour, the number the place of a dark square.
     pub fn picture(&self, name: &str, class: u32, number: u32) {
-        let colour = Rgb([(class * 37 % 200) as u8 + 40, (class * 91 % 200) as u8 + 40, (class * 53 % 200) as u8 + 40]);
+        let colour = Rgb([
+            (class * 37 % 200) as u8 + 40,
+            (class * 91 % 200) as u8 + 40,
+            (class * 53 % 200) as u8 + 40,
+        ]);
         let mut picture = RgbImage::from_pixel(24, 20, colour);
         for (x, y) in (0..36).map(|i| (i % 6 + number % 4 * 5, i / 6 + number / 4 % 3 * 5)) {
             picture.put_pixel(x, y, Rgb([10, 10, 10]));
@@ -61,7 +67,10 @@ impl Place {
     /// The program, not yet started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_likewise"));
-        command.args(arguments).current_dir(self.folder.path()).env("RUST_BACKTRACE", "0");
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("RUST_BACKTRACE", "0");
         command
     }
 
@@ -73,10 +82,26 @@ impl Place {
     /// Arguments of that training.
     pub fn train_arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
         let mut arguments = vec![
-            "train", "--smoke", "--device", "cpu", "--data", "data", "--run", "run", "--set",
-            "model.backbone.channels=[8,8]", "--set", "sampler.batch_size=8", "--set",
-            "sampler.samples_per_class=2", "--set", "data.split.train=0.5", "--set",
-            "data.split.validation=0.2", "--set", "data.image_size=16",
+            "train",
+            "--smoke",
+            "--device",
+            "cpu",
+            "--data",
+            "data",
+            "--run",
+            "run",
+            "--set",
+            "model.backbone.channels=[8,8]",
+            "--set",
+            "sampler.batch_size=8",
+            "--set",
+            "sampler.samples_per_class=2",
+            "--set",
+            "data.split.train=0.5",
+            "--set",
+            "data.split.validation=0.2",
+            "--set",
+            "data.image_size=16",
         ];
         arguments.extend_from_slice(more);
         arguments
@@ -95,7 +120,12 @@ pub fn stderr(output: &Output) -> String {
 
 /// Asserts success and returns standard output.
 pub fn succeeded(output: &Output) -> String {
-    assert!(output.status.success(), "{}\n{}", stdout(output), stderr(output));
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        stdout(output),
+        stderr(output)
+    );
     stdout(output)
 }
 
@@ -103,9 +133,17 @@ pub fn succeeded(output: &Output) -> String {
 /// `words` in it.
 pub fn refused(output: &Output, words: &[&str]) {
     let text = stderr(output);
-    assert_eq!(output.status.code(), Some(2), "exit code; output:\n{}\n{text}", stdout(output));
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "exit code; output:\n{}\n{text}",
+        stdout(output)
+    );
     assert!(!text.contains("panicked"), "a panic:\n{text}");
-    let messages = text.lines().filter(|line| line.starts_with("error:")).count();
+    let messages = text
+        .lines()
+        .filter(|line| line.starts_with("error:"))
+        .count();
     assert_eq!(messages, 1, "one message:\n{text}");
     for word in words {
         assert!(text.contains(word), "`{word}` is not named:\n{text}");
@@ -115,7 +153,9 @@ pub fn refused(output: &Output, words: &[&str]) {
 /// Every file below `folder` with its contents, to see that nothing changed.
 pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
-    let Ok(entries) = fs::read_dir(folder) else { return found };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return found;
+    };
     for entry in entries.flatten() {
         let path = entry.path();
         if path.is_dir() {

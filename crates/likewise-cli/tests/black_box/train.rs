@@ -10,7 +10,10 @@ use super::support::{Place, contents, stderr, succeeded};
 fn checkpoint(run: &Path) -> Vec<(String, Vec<u8>)> {
     contents(&run.join("checkpoints"))
         .into_iter()
-        .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "safetensors"))
+        .filter(|(path, _)| {
+            path.extension()
+                .is_some_and(|extension| extension == "safetensors")
+        })
         .map(|(path, bytes)| (path.strip_prefix(run).unwrap().display().to_string(), bytes))
         .collect()
 }
@@ -28,14 +31,27 @@ fn a_run_leaves_everything_needed_to_understand_it() {
     let text = succeeded(&output);
     let result: serde_json::Value = serde_json::from_str(&text).unwrap();
     let run = place.path("run");
-    for file in
-        ["recipe.toml", "environment.json", "events.jsonl", "metrics.csv", "report.html", "embeddings/test.safetensors"]
-    {
-        assert!(run.join(file).is_file(), "{file} is missing\n{}", stderr(&output));
+    for file in [
+        "recipe.toml",
+        "environment.json",
+        "events.jsonl",
+        "metrics.csv",
+        "report.html",
+        "embeddings/test.safetensors",
+    ] {
+        assert!(
+            run.join(file).is_file(),
+            "{file} is missing\n{}",
+            stderr(&output)
+        );
     }
     let finished = last_event(&run);
     assert_eq!(finished["event"], "finished");
-    for values in [&finished["metrics"], &finished["baselines"]["untrained"], &finished["baselines"]["raw_pixels"]] {
+    for values in [
+        &finished["metrics"],
+        &finished["baselines"]["untrained"],
+        &finished["baselines"]["raw_pixels"],
+    ] {
         let recall = values["recall@1"].as_f64().unwrap();
         assert!((0.0..=1.0).contains(&recall));
     }
@@ -50,7 +66,14 @@ fn equal_seeds_give_equal_checkpoints_and_other_seeds_do_not() {
     let place = Place::new();
     place.dataset(12, 5);
     for (run, seed) in [("a", "1"), ("b", "1"), ("c", "2")] {
-        succeeded(&place.train(&["--run", run, "--seed", seed, "--workers", if run == "a" { "1" } else { "3" }]));
+        succeeded(&place.train(&[
+            "--run",
+            run,
+            "--seed",
+            seed,
+            "--workers",
+            if run == "a" { "1" } else { "3" },
+        ]));
     }
     let [a, b, c] = ["a", "b", "c"].map(|run| checkpoint(&place.path(run)));
     assert_eq!(a, b);
@@ -76,7 +99,9 @@ fn a_killed_run_continues_to_the_same_bits() {
             .spawn()
             .unwrap();
         // Moments spread over the run, the same on every machine.
-        rest = rest.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        rest = rest
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         std::thread::sleep(Duration::from_millis(50 + attempt * 40 + (rest >> 56)));
         process.kill().unwrap();
         process.wait().unwrap();
@@ -86,8 +111,14 @@ fn a_killed_run_continues_to_the_same_bits() {
         more.push("--resume");
     }
     succeeded(&place.train(&more));
-    assert_eq!(checkpoint(&place.path("whole")), checkpoint(&place.path("broken")));
-    assert_eq!(last_event(&place.path("whole"))["metrics"], last_event(&place.path("broken"))["metrics"]);
+    assert_eq!(
+        checkpoint(&place.path("whole")),
+        checkpoint(&place.path("broken"))
+    );
+    assert_eq!(
+        last_event(&place.path("whole"))["metrics"],
+        last_event(&place.path("broken"))["metrics"]
+    );
 }
 
 #[cfg(unix)]
@@ -109,7 +140,10 @@ fn an_interrupt_writes_a_checkpoint_and_says_how_to_continue() {
             break;
         }
     }
-    std::process::Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
+    std::process::Command::new("kill")
+        .args(["-INT", &process.id().to_string()])
+        .status()
+        .unwrap();
     let output = process.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     assert!(stderr(&output).contains("--resume"), "{}", stderr(&output));
@@ -120,9 +154,13 @@ fn an_interrupt_writes_a_checkpoint_and_says_how_to_continue() {
 #[test]
 fn standard_output_holds_nothing_but_the_object_asked_for() {
     let place = Place::new();
-    for arguments in [&["device", "--device", "cpu", "--json"][..], &["recipes", "--json"]] {
+    for arguments in [
+        &["device", "--device", "cpu", "--json"][..],
+        &["recipes", "--json"],
+    ] {
         let text = succeeded(&place.run(arguments));
-        serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        serde_json::from_str::<serde_json::Value>(&text)
+            .unwrap_or_else(|error| panic!("{error}: {text}"));
     }
 }
 
@@ -130,7 +168,15 @@ fn standard_output_holds_nothing_but_the_object_asked_for() {
 fn the_smoke_run_of_the_embedded_data_goes_through_every_part() {
     let place = Place::new();
     let output = place.run(&[
-        "train", "--smoke", "--device", "cpu", "--run", "run", "--json", "--set", "model.backbone.channels=[8,8]",
+        "train",
+        "--smoke",
+        "--device",
+        "cpu",
+        "--run",
+        "run",
+        "--json",
+        "--set",
+        "model.backbone.channels=[8,8]",
     ]);
     let result: serde_json::Value = serde_json::from_str(&succeeded(&output)).unwrap();
     assert!(result["metrics"]["recall@1"].as_f64().unwrap() > 0.0);

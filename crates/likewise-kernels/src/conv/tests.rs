@@ -1,7 +1,8 @@
-//! Bits must not depend on the number of threads, nor on the run.
+//! Bits must not depend on the number of threads, nor on the run or the vectors' length.
 
 use super::batch_norm::{self, Planes, Saved};
 use super::shape::Window;
+use super::tile::{COLUMNS, Lanes, ROWS, blocks, multiply_add};
 use super::{Epilogue, correlate, weight_gradient};
 
 fn numbers(count: usize) -> Vec<f32> {
@@ -84,6 +85,46 @@ fn bits_do_not_depend_on_threads() {
         let expected = run(1);
         for threads in [1, 2, 3, 7] {
             assert!(run(threads) == expected, "{shape:?} with {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn every_instruction_set_computes_the_same_tile() {
+    let depth = 37;
+    let (weights, columns) = (numbers(ROWS * depth), numbers(depth * COLUMNS));
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|r| &weights[r * depth..(r + 1) * depth]);
+    let panel: Vec<Lanes> = columns
+        .as_chunks::<COLUMNS>()
+        .0
+        .iter()
+        .map(|&columns| Lanes(columns))
+        .collect();
+    let tile = |run: &dyn Fn(&mut [Lanes; ROWS])| {
+        let mut tile = [Lanes([0.5; COLUMNS]); ROWS];
+        run(&mut tile);
+        tile.map(|lanes| lanes.0).as_flattened().to_vec()
+    };
+    // The blocks of each instruction set, computed here without its instructions.
+    let avx512 = tile(&|tile| blocks::<8, 32, true>(rows, &panel, tile));
+    let avx2 = tile(&|tile| blocks::<4, 16, true>(rows, &panel, tile));
+    let unfused = tile(&|tile| blocks::<4, 8, false>(rows, &panel, tile));
+    assert_eq!(bits(&avx512), bits(&avx2));
+    for actual in [
+        avx512,
+        unfused,
+        tile(&|tile| multiply_add(rows, &panel, tile)),
+    ] {
+        for (index, actual) in actual.iter().enumerate() {
+            let (row, column) = (index / COLUMNS, index % COLUMNS);
+            let products = rows[row].iter().zip(&panel);
+            let sum: f64 = products
+                .map(|(&a, lanes)| f64::from(a) * f64::from(lanes.0[column]))
+                .sum();
+            assert!(
+                (f64::from(*actual) - sum - 0.5).abs() < 1e-5,
+                "row {row}, column {column}"
+            );
         }
     }
 }

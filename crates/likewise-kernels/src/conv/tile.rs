@@ -57,7 +57,7 @@ fn multiply_add_avx2(rows: [&[f32]; ROWS], panel: &[Lanes], tile: &mut [Lanes; R
 
 /// Splits the tile into blocks of `R`×`L` that fit the register file.
 #[inline(always)]
-fn blocks<const R: usize, const L: usize, const FUSED: bool>(
+pub(super) fn blocks<const R: usize, const L: usize, const FUSED: bool>(
     rows: [&[f32]; ROWS],
     panel: &[Lanes],
     tile: &mut [Lanes; ROWS],

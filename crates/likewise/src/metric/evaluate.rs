@@ -20,7 +20,10 @@ use crate::Result;
 /// Results of one evaluation. In JSON an object whose keys are the canonical names of the metrics;
 /// notes are left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "BTreeMap<MetricName, Value>", into = "BTreeMap<MetricName, Value>")]
+#[serde(
+    from = "BTreeMap<MetricName, Value>",
+    into = "BTreeMap<MetricName, Value>"
+)]
 pub struct MetricValues {
     /// Values of metrics that are one number.
     pub scalars: BTreeMap<MetricName, f64>,
@@ -54,8 +57,18 @@ impl From<BTreeMap<MetricName, Value>> for MetricValues {
 
 impl From<MetricValues> for BTreeMap<MetricName, Value> {
     fn from(values: MetricValues) -> Self {
-        let numbers = values.scalars.into_iter().map(|(name, value)| (name, Value::Number(value)));
-        numbers.chain(values.arrays.into_iter().map(|(name, list)| (name, Value::List(list)))).collect()
+        let numbers = values
+            .scalars
+            .into_iter()
+            .map(|(name, value)| (name, Value::Number(value)));
+        numbers
+            .chain(
+                values
+                    .arrays
+                    .into_iter()
+                    .map(|(name, list)| (name, Value::List(list))),
+            )
+            .collect()
     }
 }
 

@@ -31,7 +31,10 @@ pub enum TupleKind {
 
 /// The tuples of one batch.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one a batch, and it is only borrowed")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one a batch, and it is only borrowed"
+)]
 pub enum Tuples {
     /// For objectives that take no miner.
     None,

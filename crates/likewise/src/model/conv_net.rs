@@ -138,7 +138,11 @@ impl ConvBlock {
     }
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let epilogue = if self.pool { Epilogue::ReluMaxPool } else { Epilogue::Relu };
+        let epilogue = if self.pool {
+            Epilogue::ReluMaxPool
+        } else {
+            Epilogue::Relu
+        };
         self.bn.forward(self.conv.forward(input), epilogue)
     }
 }

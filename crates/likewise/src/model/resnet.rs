@@ -4,9 +4,9 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use likewise_kernels::Epilogue;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
+use likewise_kernels::Epilogue;
 use serde::{Deserialize, Serialize};
 
 use super::batch_norm::BatchNorm2d;

@@ -13,7 +13,8 @@ impl Recipe {
         self.objective.validate()?;
         self.check_tuples()?;
         self.check_embeddings()?;
-        self.model.feature_dim([3, self.data.image_size, self.data.image_size])?;
+        self.model
+            .feature_dim([3, self.data.image_size, self.data.image_size])?;
         self.check_evaluation()?;
         if self.train.epochs == 0 {
             return Err(Error::Recipe("train.epochs = 0: at least 1".into()));
@@ -49,14 +50,24 @@ impl Recipe {
             )));
         }
         if !(0.0..=1.0).contains(&data.flip) {
-            return Err(Error::Recipe(format!("data.flip = {}: between 0 and 1", data.flip)));
+            return Err(Error::Recipe(format!(
+                "data.flip = {}: between 0 and 1",
+                data.flip
+            )));
         }
-        if data.mean.iter().any(|m| !m.is_finite()) || data.std.iter().any(|s| !(s.is_finite() && *s > 0.0)) {
-            return Err(Error::Recipe("data.mean must be finite and data.std positive".into()));
+        if data.mean.iter().any(|m| !m.is_finite())
+            || data.std.iter().any(|s| !(s.is_finite() && *s > 0.0))
+        {
+            return Err(Error::Recipe(
+                "data.mean must be finite and data.std positive".into(),
+            ));
         }
         let split = data.split;
         let fractions = [split.train, split.validation];
-        if fractions.iter().any(|f| !(0.0..=1.0).contains(f)) || split.train <= 0.0 || split.train + split.validation >= 1.0 {
+        if fractions.iter().any(|f| !(0.0..=1.0).contains(f))
+            || split.train <= 0.0
+            || split.train + split.validation >= 1.0
+        {
             return Err(Error::Recipe(format!(
                 "data.split = {{ train = {}, validation = {} }}: fractions of the classes, train \
                  above 0 and both together below 1 (the rest is the test split)",
@@ -94,7 +105,10 @@ impl Recipe {
     }
 
     fn check_embeddings(&self) -> Result<()> {
-        let miner = self.miner.as_ref().filter(|miner| miner.entry().needs_unit_embeddings);
+        let miner = self
+            .miner
+            .as_ref()
+            .filter(|miner| miner.entry().needs_unit_embeddings);
         let needs_unit = match miner {
             Some(miner) => format!("miner.name = \"{}\"", miner.name()),
             None if self.objective.entry().needs_unit_embeddings => {
@@ -112,8 +126,16 @@ impl Recipe {
 
     fn check_evaluation(&self) -> Result<()> {
         let evaluation = &self.evaluation;
-        if !evaluation.progress.iter().any(|name| name == evaluation.select) {
-            let names: Vec<String> = evaluation.progress.iter().map(|name| name.to_string()).collect();
+        if !evaluation
+            .progress
+            .iter()
+            .any(|name| name == evaluation.select)
+        {
+            let names: Vec<String> = evaluation
+                .progress
+                .iter()
+                .map(|name| name.to_string())
+                .collect();
             return Err(Error::Recipe(format!(
                 "evaluation.select = \"{}\" is not one of evaluation.progress = {names:?}",
                 evaluation.select
@@ -126,7 +148,9 @@ impl Recipe {
             )));
         }
         if evaluation.batch_size == 0 {
-            return Err(Error::Recipe("evaluation.batch_size = 0: at least 1".into()));
+            return Err(Error::Recipe(
+                "evaluation.batch_size = 0: at least 1".into(),
+            ));
         }
         Ok(())
     }
@@ -135,5 +159,8 @@ impl Recipe {
 /// The miners that make `tuples`, for a message.
 fn miners_of(tuples: TupleKind) -> String {
     let names = miner::TABLE.iter().filter(|entry| entry.tuples == tuples);
-    names.map(|entry| format!("\"{}\"", entry.name)).collect::<Vec<_>>().join(", ")
+    names
+        .map(|entry| format!("\"{}\"", entry.name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

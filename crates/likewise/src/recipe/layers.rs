@@ -32,10 +32,14 @@ impl Layers {
         let mut current = file.to_string();
         while let Some(base) = stack.last_mut().and_then(|table| table.remove("extends")) {
             let Value::String(base) = base else {
-                return Err(Error::Recipe(format!("{current}: extends must be a file name in quotes")));
+                return Err(Error::Recipe(format!(
+                    "{current}: extends must be a file name in quotes"
+                )));
             };
             if stack.len() == MAX_DEPTH {
-                return Err(Error::Recipe(format!("{current}: the files extend each other in a circle")));
+                return Err(Error::Recipe(format!(
+                    "{current}: the files extend each other in a circle"
+                )));
             }
             let (name, text) = read(&current, &base)?;
             stack.push(parse(&text, &name)?);
@@ -62,16 +66,24 @@ impl Layers {
         };
         let mut table = &mut self.table;
         for (depth, key) in parents.iter().enumerate() {
-            let entry = table.entry(key.clone()).or_insert_with(|| Value::Table(Table::new()));
+            let entry = table
+                .entry(key.clone())
+                .or_insert_with(|| Value::Table(Table::new()));
             table = entry.as_table_mut().ok_or_else(|| {
-                Error::Recipe(format!("{} is a value, not a table", path[..=depth].join(".")))
+                Error::Recipe(format!(
+                    "{} is a value, not a table",
+                    path[..=depth].join(".")
+                ))
             })?;
         }
         if value.as_str() == Some("") {
             table.remove(last);
             return Ok(());
         }
-        if !parents.is_empty() && KINDS.contains(&last.as_str()) && table.get(last).is_some_and(|former| *former != value) {
+        if !parents.is_empty()
+            && KINDS.contains(&last.as_str())
+            && table.get(last).is_some_and(|former| *former != value)
+        {
             table.clear();
         }
         table.insert(last.clone(), value);
@@ -80,8 +92,10 @@ impl Layers {
 
     /// Interprets the layers: types checked, unknown keys refused with the nearest known one.
     pub fn into_recipe(self) -> Result<Recipe> {
-        let recipe: Recipe = serde_path_to_error::deserialize(Value::Table(self.table))
-            .map_err(|error| Error::Recipe(explain(&error.path().to_string(), error.inner().message())))?;
+        let recipe: Recipe =
+            serde_path_to_error::deserialize(Value::Table(self.table)).map_err(|error| {
+                Error::Recipe(explain(&error.path().to_string(), error.inner().message()))
+            })?;
         recipe.validate()?;
         Ok(recipe)
     }
@@ -90,8 +104,13 @@ impl Layers {
 fn parse(text: &str, file: &str) -> Result<Table> {
     let parsed = toml::de::Deserializer::parse(text).and_then(Table::deserialize);
     parsed.map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        Error::Recipe(format!("{file}:{line}: not valid TOML: {}", error.message().trim()))
+        let line = error
+            .span()
+            .map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        Error::Recipe(format!(
+            "{file}:{line}: not valid TOML: {}",
+            error.message().trim()
+        ))
     })
 }
 
@@ -136,26 +155,35 @@ fn merge(under: &mut Table, over: Table) {
 }
 
 fn kind_changes(below: &Table, above: &Table) -> bool {
-    KINDS.iter().any(|key| match (below.get(*key), above.get(*key)) {
-        (Some(below), Some(above)) => below != above,
-        _ => false,
-    })
+    KINDS
+        .iter()
+        .any(|key| match (below.get(*key), above.get(*key)) {
+            (Some(below), Some(above)) => below != above,
+            _ => false,
+        })
 }
 
 /// Serde's message, with the key it concerns and the nearest allowed word.
 fn explain(path: &str, message: &str) -> String {
     let message = message.trim();
-    let at = if path.is_empty() || path == "." { "recipe".to_string() } else { path.to_string() };
+    let at = if path.is_empty() || path == "." {
+        "recipe".to_string()
+    } else {
+        path.to_string()
+    };
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let unknown = message.starts_with("unknown ");
-    let nearest = quoted.split_first().filter(|_| unknown).and_then(|(typed, allowed)| {
-        allowed
-            .iter()
-            .map(|word| (strsim::damerau_levenshtein(typed, word), word))
-            .filter(|(distance, word)| *distance <= word.len().div_ceil(2))
-            .min()
-            .map(|(_, word)| format!(" (did you mean `{word}`?)"))
-    });
+    let nearest = quoted
+        .split_first()
+        .filter(|_| unknown)
+        .and_then(|(typed, allowed)| {
+            allowed
+                .iter()
+                .map(|word| (strsim::damerau_levenshtein(typed, word), word))
+                .filter(|(distance, word)| *distance <= word.len().div_ceil(2))
+                .min()
+                .map(|(_, word)| format!(" (did you mean `{word}`?)"))
+        });
     format!("{at}: {message}{}", nearest.unwrap_or_default())
 }
 
@@ -165,7 +193,10 @@ mod tests {
 
     fn layers(text: &str) -> Result<Layers> {
         Layers::from_toml(text, "test.toml", &mut |_, name| {
-            Ok((name.to_string(), "[train]\nepochs = 3\n[objective]\nname = \"margin\"\nbeta = 0.6\n".into()))
+            Ok((
+                name.to_string(),
+                "[train]\nepochs = 3\n[objective]\nname = \"margin\"\nbeta = 0.6\n".into(),
+            ))
         })
     }
 
@@ -188,16 +219,25 @@ mod tests {
 
     #[test]
     fn an_assignment_can_change_the_objective_and_remove_a_table() {
-        let mut layers = layers("[miner]\nname = \"random\"\n[objective]\nname = \"margin\"\nbeta = 1.2\n").unwrap();
+        let mut layers =
+            layers("[miner]\nname = \"random\"\n[objective]\nname = \"margin\"\nbeta = 1.2\n")
+                .unwrap();
         layers.set("objective.name=multisimilarity").unwrap();
         layers.set("miner=").unwrap();
-        assert_eq!(layers.table["objective"].as_table().map(Table::len), Some(1));
+        assert_eq!(
+            layers.table["objective"].as_table().map(Table::len),
+            Some(1)
+        );
         assert!(layers.table.get("miner").is_none());
     }
 
     #[test]
     fn an_unknown_key_is_refused_with_its_place_and_the_nearest_known_one() {
-        let error = layers("[train]\nepoch = 3\n").unwrap().into_recipe().unwrap_err().to_string();
+        let error = layers("[train]\nepoch = 3\n")
+            .unwrap()
+            .into_recipe()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("train"), "{error}");
         assert!(error.contains("did you mean `epochs`?"), "{error}");
     }

@@ -102,7 +102,11 @@ impl Default for DataSettings {
 impl DataSettings {
     /// Length of the shorter side before the centre crop of evaluation.
     pub fn resize(&self) -> usize {
-        if self.resize == 0 { (self.image_size * 256 + 112) / 224 } else { self.resize }
+        if self.resize == 0 {
+            (self.image_size * 256 + 112) / 224
+        } else {
+            self.resize
+        }
     }
 }
 
@@ -147,7 +151,10 @@ pub struct SplitFractions {
 
 impl Default for SplitFractions {
     fn default() -> Self {
-        Self { train: 0.4, validation: 0.1 }
+        Self {
+            train: 0.4,
+            validation: 0.1,
+        }
     }
 }
 
@@ -184,7 +191,10 @@ pub struct TrainSettings {
 
 impl Default for TrainSettings {
     fn default() -> Self {
-        Self { epochs: 150, protocol: Protocol::Validation }
+        Self {
+            epochs: 150,
+            protocol: Protocol::Validation,
+        }
     }
 }
 
@@ -209,8 +219,18 @@ impl Default for EvaluationSettings {
         let set = |names: &[&str]| MetricSet::parse(names).expect("names of the table");
         Self {
             metrics: set(&[
-                "recall@1", "recall@2", "recall@4", "recall@8", "map_at_r", "r_precision", "nmi",
-                "f1", "dists@intra", "dists@inter", "dists@intra_over_inter", "rho_spectrum@1",
+                "recall@1",
+                "recall@2",
+                "recall@4",
+                "recall@8",
+                "map_at_r",
+                "r_precision",
+                "nmi",
+                "f1",
+                "dists@intra",
+                "dists@inter",
+                "dists@intra_over_inter",
+                "rho_spectrum@1",
                 "rho_spectrum@2",
             ]),
             progress: set(&["recall@1", "map_at_r"]),

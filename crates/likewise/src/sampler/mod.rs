@@ -29,7 +29,10 @@ impl ClassIndex {
         for (image, &label) in labels.iter().enumerate() {
             classes.entry(label).or_default().push(image);
         }
-        Self { classes: classes.into_values().collect(), images: labels.len() }
+        Self {
+            classes: classes.into_values().collect(),
+            images: labels.len(),
+        }
     }
 
     /// Images of each class, in order of the label.

@@ -24,13 +24,21 @@ pub struct SamplesPerClass {
 
 impl Default for SamplesPerClass {
     fn default() -> Self {
-        Self { batch_size: 112, samples_per_class: 2, with_replacement: false }
+        Self {
+            batch_size: 112,
+            samples_per_class: 2,
+            with_replacement: false,
+        }
     }
 }
 
 impl SamplesPerClass {
     pub(super) fn validate(&self) -> Result<()> {
-        let Self { batch_size, samples_per_class, .. } = *self;
+        let Self {
+            batch_size,
+            samples_per_class,
+            ..
+        } = *self;
         if samples_per_class < 1 || batch_size < 2 {
             return Err(Error::Recipe(format!(
                 "sampler: batch_size must be at least 2 and samples_per_class at least 1 (found \
@@ -53,18 +61,27 @@ impl SamplesPerClass {
     }
 
     pub(super) fn classes_needed(&self) -> usize {
-        if self.with_replacement { 2 } else { self.batch_size / self.samples_per_class }
+        if self.with_replacement {
+            2
+        } else {
+            self.batch_size / self.samples_per_class
+        }
     }
 
     pub(super) fn draw(&self, index: &ClassIndex, rng: &mut ChaCha8Rng) -> Vec<usize> {
         let classes = index.classes();
         let count = self.batch_size / self.samples_per_class;
         let chosen: Vec<usize> = if self.with_replacement {
-            (0..count).map(|_| rng.random_range(0..classes.len())).collect()
+            (0..count)
+                .map(|_| rng.random_range(0..classes.len()))
+                .collect()
         } else {
             sample(rng, classes.len(), count).into_vec()
         };
-        chosen.into_iter().flat_map(|class| self.images_of(&classes[class], rng)).collect()
+        chosen
+            .into_iter()
+            .flat_map(|class| self.images_of(&classes[class], rng))
+            .collect()
     }
 
     fn images_of(&self, images: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
@@ -77,7 +94,11 @@ impl SamplesPerClass {
         let mut drawn = Vec::with_capacity(self.samples_per_class);
         while drawn.len() < self.samples_per_class {
             let amount = images.len().min(self.samples_per_class - drawn.len());
-            drawn.extend(sample(rng, images.len(), amount).into_iter().map(|i| images[i]));
+            drawn.extend(
+                sample(rng, images.len(), amount)
+                    .into_iter()
+                    .map(|i| images[i]),
+            );
         }
         drawn
     }
@@ -97,7 +118,10 @@ mod tests {
     #[test]
     fn without_replacement_every_class_comes_once_and_no_image_twice() {
         let index = ClassIndex::new(&labels());
-        let sampler = SamplerConfig::Spc(SamplesPerClass { batch_size: 24, ..Default::default() });
+        let sampler = SamplerConfig::Spc(SamplesPerClass {
+            batch_size: 24,
+            ..Default::default()
+        });
         for batch in 0..200 {
             let images = sampler.batch(&index, 3, 1, batch);
             assert_eq!(images.len(), 24);
@@ -111,8 +135,11 @@ mod tests {
     #[test]
     fn with_replacement_classes_are_uniform_and_repeat_as_often_as_chance_says() {
         let index = ClassIndex::new(&labels());
-        let config =
-            SamplesPerClass { batch_size: 8, samples_per_class: 2, with_replacement: true };
+        let config = SamplesPerClass {
+            batch_size: 8,
+            samples_per_class: 2,
+            with_replacement: true,
+        };
         let sampler = SamplerConfig::Spc(config);
         let draws = 6_000;
         let mut counts = [0u32; 12];
@@ -125,12 +152,20 @@ mod tests {
         }
         let pairs = f64::from(draws) * 4.0;
         let expected = pairs / 12.0;
-        let chi_square: f64 =
-            counts.iter().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
-        assert!(chi_square < 31.3, "chi-square {chi_square} for 11 degrees of freedom (p < 0.001)");
+        let chi_square: f64 = counts
+            .iter()
+            .map(|&n| (f64::from(n) - expected).powi(2) / expected)
+            .sum();
+        assert!(
+            chi_square < 31.3,
+            "chi-square {chi_square} for 11 degrees of freedom (p < 0.001)"
+        );
         // Classes of five images: the same one twice in a fifth of the pairs.
         let rate = f64::from(same_image) / pairs;
-        assert!((rate - 0.2).abs() < 0.01, "same image in {rate} of the pairs");
+        assert!(
+            (rate - 0.2).abs() < 0.01,
+            "same image in {rate} of the pairs"
+        );
     }
 
     #[test]
@@ -149,10 +184,14 @@ mod tests {
     #[test]
     fn sizes_that_cannot_form_a_batch_are_refused_with_the_keys_named() {
         let refused = |batch_size, samples_per_class| {
-            SamplesPerClass { batch_size, samples_per_class, with_replacement: false }
-                .validate()
-                .unwrap_err()
-                .to_string()
+            SamplesPerClass {
+                batch_size,
+                samples_per_class,
+                with_replacement: false,
+            }
+            .validate()
+            .unwrap_err()
+            .to_string()
         };
         assert!(refused(112, 3).contains("does not divide"));
         assert!(refused(4, 4).contains("no negatives"));

@@ -40,8 +40,9 @@ impl SpcRandom {
             let images: &Vec<usize> = &classes[class];
             images[rng.random_range(0..images.len())]
         };
-        let chosen: Vec<usize> =
-            (0..self.batch_size - 1).map(|_| rng.random_range(0..classes.len())).collect();
+        let chosen: Vec<usize> = (0..self.batch_size - 1)
+            .map(|_| rng.random_range(0..classes.len()))
+            .collect();
         let mut batch: Vec<usize> = chosen.iter().map(|&class| image_of(class, rng)).collect();
         let paired = rng.random_range(0..chosen.len());
         // Another image where the class has one: an image beside itself is no positive pair.
@@ -68,7 +69,11 @@ mod tests {
         for batch in 0..500 {
             let images = sampler.batch(&index, 1, 0, batch);
             let last = images[5];
-            assert!(images[..5].iter().any(|&i| i != last && labels[i] == labels[last]));
+            assert!(
+                images[..5]
+                    .iter()
+                    .any(|&i| i != last && labels[i] == labels[last])
+            );
         }
     }
 
@@ -77,10 +82,14 @@ mod tests {
         let labels: Vec<u32> = (0..110).map(|image| u32::from(image >= 10)).collect();
         let index = ClassIndex::new(&labels);
         let sampler = SamplerConfig::SpcRandom(SpcRandom { batch_size: 5 });
-        let draws: Vec<usize> =
-            (0..4_000).flat_map(|batch| sampler.batch(&index, 0, 0, batch)[..4].to_vec()).collect();
+        let draws: Vec<usize> = (0..4_000)
+            .flat_map(|batch| sampler.batch(&index, 0, 0, batch)[..4].to_vec())
+            .collect();
         let small = draws.iter().filter(|&&image| labels[image] == 0).count() as f64;
         let rate = small / draws.len() as f64;
-        assert!((rate - 0.5).abs() < 0.02, "the small class in {rate} of the draws");
+        assert!(
+            (rate - 0.5).abs() < 0.02,
+            "the small class in {rate} of the draws"
+        );
     }
 }

@@ -27,7 +27,12 @@ impl Embedding {
     ) -> Result<Self> {
         source.begin(Pass::Evaluation { split, batch_size })?;
         let images = source.labels(split).len();
-        Ok(Self { subject, split, images, embedded: EmbeddedSplit::default() })
+        Ok(Self {
+            subject,
+            split,
+            images,
+            embedded: EmbeddedSplit::default(),
+        })
     }
 
     /// Embeds the next batch with `network`, or takes its pixels as they are without one. Returns
@@ -38,7 +43,9 @@ impl Embedding {
         device: &Device,
         source: &mut dyn BatchSource,
     ) -> Result<Option<usize>> {
-        let Some(mut batch) = source.next_batch()? else { return Ok(None) };
+        let Some(mut batch) = source.next_batch()? else {
+            return Ok(None);
+        };
         if batch.is_empty() {
             return Ok(Some(self.embedded.labels.len()));
         }

@@ -3,10 +3,10 @@
 use burn::module::Module;
 use burn::tensor::Device;
 
+use crate::Result;
 use crate::model::Network;
 use crate::objective::{Objective, Setting};
 use crate::recipe::Recipe;
-use crate::Result;
 
 /// Network and objective. Parameter paths start with `network.backbone.`, `network.head.` or
 /// `objective.`: these are the parameter groups.
@@ -20,9 +20,18 @@ pub struct Learner {
 
 impl Learner {
     /// Initial learner of a recipe for images `[C, H, W]` of `classes` training classes.
-    pub fn new(recipe: &Recipe, image_shape: [usize; 3], classes: usize, device: &Device) -> Result<Self> {
+    pub fn new(
+        recipe: &Recipe,
+        image_shape: [usize; 3],
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self> {
         let network = recipe.model.init(recipe.seed, image_shape, device)?;
-        let setting = Setting { classes, dimension: recipe.model.embedding_dim, seed: recipe.seed };
+        let setting = Setting {
+            classes,
+            dimension: recipe.model.embedding_dim,
+            seed: recipe.seed,
+        };
         let objective = recipe.objective.init(setting, device)?;
         Ok(Self { network, objective })
     }

@@ -66,14 +66,18 @@ impl OptimizerConfig {
             if value.is_finite() && value > 0.0 {
                 Ok(())
             } else {
-                Err(Error::Recipe(format!("optimizer.{key} = {value}: a number above 0")))
+                Err(Error::Recipe(format!(
+                    "optimizer.{key} = {value}: a number above 0"
+                )))
             }
         };
         let fraction = |key: &str, value: f64| {
             if (0.0..1.0).contains(&value) {
                 Ok(())
             } else {
-                Err(Error::Recipe(format!("optimizer.{key} = {value}: from 0 up to, not including, 1")))
+                Err(Error::Recipe(format!(
+                    "optimizer.{key} = {value}: from 0 up to, not including, 1"
+                )))
             }
         };
         positive("learning_rate", self.learning_rate)?;
@@ -114,7 +118,12 @@ impl Optimizer {
     /// An optimizer before its first step. `objective_learning_rate` is that of the objective's
     /// own parameters.
     pub fn new(config: OptimizerConfig, objective_learning_rate: f64) -> Self {
-        Self { config, objective_learning_rate, steps: 0, moments: BTreeMap::new() }
+        Self {
+            config,
+            objective_learning_rate,
+            steps: 0,
+            moments: BTreeMap::new(),
+        }
     }
 
     /// Steps taken.
@@ -125,7 +134,12 @@ impl Optimizer {
     /// Moves every parameter that has a gradient; `factor` is the schedule's.
     pub fn step<M: Module>(&mut self, module: M, gradients: Gradients, factor: f64) -> M {
         self.steps += 1;
-        module.map(&mut Update { optimizer: self, gradients, factor, path: ModulePath::default() })
+        module.map(&mut Update {
+            optimizer: self,
+            gradients,
+            factor,
+            path: ModulePath::default(),
+        })
     }
 
     /// The moments as named tensors: `<path>.first`, `<path>.second`.
@@ -154,7 +168,9 @@ impl Optimizer {
             }
         }
         if let Some(name) = tensors.keys().next() {
-            return Err(Error::Weights(format!("the optimizer state holds an unexpected tensor `{name}`")));
+            return Err(Error::Weights(format!(
+                "the optimizer state holds an unexpected tensor `{name}`"
+            )));
         }
         self.steps = steps;
         self.moments = moments;
@@ -165,14 +181,20 @@ impl Optimizer {
         if path.starts_with("objective.") {
             self.objective_learning_rate
         } else if path.starts_with("network.head.") {
-            self.config.head_learning_rate.unwrap_or(self.config.learning_rate)
+            self.config
+                .head_learning_rate
+                .unwrap_or(self.config.learning_rate)
         } else {
             self.config.learning_rate
         }
     }
 
     fn weight_decay(&self, path: &str) -> f64 {
-        if path.starts_with("objective.") { 0.0 } else { self.config.weight_decay }
+        if path.starts_with("objective.") {
+            0.0
+        } else {
+            self.config.weight_decay
+        }
     }
 
     /// The amount to subtract from a parameter, given its gradient.
@@ -186,31 +208,62 @@ impl Optimizer {
         change
     }
 
-    fn adam(&self, gradient: Tensor<1>, before: Option<Moments>, learning_rate: f64) -> (Tensor<1>, Moments) {
+    fn adam(
+        &self,
+        gradient: Tensor<1>,
+        before: Option<Moments>,
+        learning_rate: f64,
+    ) -> (Tensor<1>, Moments) {
         let [beta_first, beta_second] = self.config.betas;
         let square = gradient.clone() * gradient.clone();
         let (first, second) = match before {
-            Some(Moments { first, second: Some(second) }) => (
+            Some(Moments {
+                first,
+                second: Some(second),
+            }) => (
                 first.mul_scalar(beta_first) + gradient.mul_scalar(1.0 - beta_first),
                 second.mul_scalar(beta_second) + square.mul_scalar(1.0 - beta_second),
             ),
-            _ => (gradient.mul_scalar(1.0 - beta_first), square.mul_scalar(1.0 - beta_second)),
+            _ => (
+                gradient.mul_scalar(1.0 - beta_first),
+                square.mul_scalar(1.0 - beta_second),
+            ),
         };
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let correction_first = 1.0 - beta_first.powi(steps);
         let correction_second = 1.0 - beta_second.powi(steps);
-        let root = second.clone().sqrt().mul_scalar(correction_second.sqrt().recip());
+        let root = second
+            .clone()
+            .sqrt()
+            .mul_scalar(correction_second.sqrt().recip());
         let change = first.clone().mul_scalar(learning_rate / correction_first)
             / root.add_scalar(self.config.epsilon);
-        (change, Moments { first, second: Some(second) })
+        (
+            change,
+            Moments {
+                first,
+                second: Some(second),
+            },
+        )
     }
 
-    fn sgd(&self, gradient: Tensor<1>, before: Option<Moments>, learning_rate: f64) -> (Tensor<1>, Moments) {
+    fn sgd(
+        &self,
+        gradient: Tensor<1>,
+        before: Option<Moments>,
+        learning_rate: f64,
+    ) -> (Tensor<1>, Moments) {
         let first = match before {
             Some(Moments { first, .. }) => first.mul_scalar(self.config.momentum) + gradient,
             None => gradient,
         };
-        (first.clone().mul_scalar(learning_rate), Moments { first, second: None })
+        (
+            first.clone().mul_scalar(learning_rate),
+            Moments {
+                first,
+                second: None,
+            },
+        )
     }
 }
 

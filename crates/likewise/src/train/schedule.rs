@@ -30,7 +30,10 @@ fn default_gamma() -> f64 {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self::MultiStep { milestones: Vec::new(), gamma: default_gamma() }
+        Self::MultiStep {
+            milestones: Vec::new(),
+            gamma: default_gamma(),
+        }
     }
 }
 
@@ -38,10 +41,12 @@ impl Schedule {
     /// Refuses values outside their range.
     pub fn validate(&self, epochs_key: &str) -> Result<()> {
         match self {
-            Self::MultiStep { gamma, .. } if !(gamma.is_finite() && *gamma > 0.0) => {
-                Err(Error::Recipe(format!("optimizer.schedule.gamma = {gamma}: above 0")))
-            }
-            Self::Cosine { warmup_epochs } if !(warmup_epochs.is_finite() && *warmup_epochs >= 0.0) => {
+            Self::MultiStep { gamma, .. } if !(gamma.is_finite() && *gamma > 0.0) => Err(
+                Error::Recipe(format!("optimizer.schedule.gamma = {gamma}: above 0")),
+            ),
+            Self::Cosine { warmup_epochs }
+                if !(warmup_epochs.is_finite() && *warmup_epochs >= 0.0) =>
+            {
                 Err(Error::Recipe(format!(
                     "optimizer.schedule.warmup_epochs = {warmup_epochs}: 0 or more, below {epochs_key}"
                 )))
@@ -54,7 +59,10 @@ impl Schedule {
     pub fn factor(&self, epoch: u32, epochs: u32, batch: u32, batches: u32) -> f64 {
         match self {
             Self::MultiStep { milestones, gamma } => {
-                let drops = milestones.iter().filter(|&&milestone| milestone < epoch).count();
+                let drops = milestones
+                    .iter()
+                    .filter(|&&milestone| milestone < epoch)
+                    .count();
                 gamma.powi(i32::try_from(drops).unwrap_or(i32::MAX))
             }
             Self::Cosine { warmup_epochs } => {
@@ -76,8 +84,13 @@ mod tests {
 
     #[test]
     fn multi_step_drops_after_each_milestone() {
-        let schedule = Schedule::MultiStep { milestones: vec![2, 4], gamma: 0.1 };
-        let factors: Vec<f64> = (1..=5).map(|epoch| schedule.factor(epoch, 5, 0, 10)).collect();
+        let schedule = Schedule::MultiStep {
+            milestones: vec![2, 4],
+            gamma: 0.1,
+        };
+        let factors: Vec<f64> = (1..=5)
+            .map(|epoch| schedule.factor(epoch, 5, 0, 10))
+            .collect();
         for (factor, expected) in factors.iter().zip([1.0, 1.0, 0.1, 0.1, 0.01]) {
             assert!((factor - expected).abs() < 1e-12);
         }

@@ -47,7 +47,9 @@ impl FromStr for Split {
             "train" => Ok(Self::Train),
             "validation" | "val" | "valid" => Ok(Self::Validation),
             "test" => Ok(Self::Test),
-            _ => Err(Error::Data(format!("unknown split `{text}`; write train, validation or test"))),
+            _ => Err(Error::Data(format!(
+                "unknown split `{text}`; write train, validation or test"
+            ))),
         }
     }
 }
@@ -80,7 +82,10 @@ impl ImageBatch {
     pub fn into_tensor(self, device: &Device) -> Tensor<4> {
         let [channels, height, width] = self.shape;
         let count = self.labels.len();
-        Tensor::from_data(TensorData::new(self.pixels, [count, channels, height, width]), device)
+        Tensor::from_data(
+            TensorData::new(self.pixels, [count, channels, height, width]),
+            device,
+        )
     }
 }
 

@@ -61,13 +61,23 @@ impl Trainer {
         let classes = ClassIndex::new(labels);
         recipe.sampler.validate_data(&classes)?;
         if source.labels(Split::Test).is_empty() {
-            return Err(Error::Data("the test split is empty: nothing could be evaluated".into()));
+            return Err(Error::Data(
+                "the test split is empty: nothing could be evaluated".into(),
+            ));
         }
         let autodiff = device.clone().autodiff();
-        let learner = Learner::new(recipe, source.image_shape(), classes.classes().len(), &autodiff)?;
+        let learner = Learner::new(
+            recipe,
+            source.image_shape(),
+            classes.classes().len(),
+            &autodiff,
+        )?;
         let optimizer = Optimizer::new(
             recipe.optimizer.clone(),
-            recipe.objective.learning_rate().unwrap_or(recipe.optimizer.learning_rate),
+            recipe
+                .objective
+                .learning_rate()
+                .unwrap_or(recipe.optimizer.learning_rate),
         );
         let batches = recipe.sampler.batches_per_epoch(&classes);
         Ok(Self {
@@ -79,8 +89,15 @@ impl Trainer {
             best_changed: false,
             batches_per_epoch: u32::try_from(batches).unwrap_or(u32::MAX),
             classes,
-            miner: recipe.miner.as_ref().map(|miner| miner.build()).transpose()?,
-            progress: Progress { epoch: 1, ..Progress::default() },
+            miner: recipe
+                .miner
+                .as_ref()
+                .map(|miner| miner.build())
+                .transpose()?,
+            progress: Progress {
+                epoch: 1,
+                ..Progress::default()
+            },
             loss_sum: Tensor::zeros([1], device),
             phase: Phase::Start,
             warnings: Vec::new(),
@@ -88,7 +105,12 @@ impl Trainer {
     }
 
     /// The same run, continued from `state`: the rest equals that of the uninterrupted run.
-    pub fn resume(recipe: &Recipe, source: &dyn BatchSource, device: &Device, state: CheckpointState) -> Result<Self> {
+    pub fn resume(
+        recipe: &Recipe,
+        source: &dyn BatchSource,
+        device: &Device,
+        state: CheckpointState,
+    ) -> Result<Self> {
         let mut trainer = Self::new(recipe, source, device)?;
         if let Some(best) = state.best {
             let mut learner = trainer.learner.clone();
@@ -129,7 +151,9 @@ impl Trainer {
         }
         match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Start => Ok(Some(self.start(source))),
-            Phase::Evaluate(subject, split) => self.begin_evaluation(subject, split, source).map(Some),
+            Phase::Evaluate(subject, split) => {
+                self.begin_evaluation(subject, split, source).map(Some)
+            }
             Phase::Embed(embedding) => self.embed(embedding, source).await.map(Some),
             Phase::StartEpoch => self.start_epoch(source).map(Some),
             Phase::Batches => self.batch(source).await.map(Some),
@@ -187,20 +211,43 @@ impl Trainer {
         !source.labels(Split::Validation).is_empty()
     }
 
-    fn begin_evaluation(&mut self, subject: Subject, split: Split, source: &mut dyn BatchSource) -> Result<Event> {
-        let embedding = Embedding::begin(subject, split, self.recipe.evaluation.batch_size, source)?;
+    fn begin_evaluation(
+        &mut self,
+        subject: Subject,
+        split: Split,
+        source: &mut dyn BatchSource,
+    ) -> Result<Event> {
+        let embedding =
+            Embedding::begin(subject, split, self.recipe.evaluation.batch_size, source)?;
         let images = embedding.images;
         self.phase = Phase::Embed(embedding);
-        Ok(Event::EvaluationStarted { subject, split, images })
+        Ok(Event::EvaluationStarted {
+            subject,
+            split,
+            images,
+        })
     }
 
-    async fn embed(&mut self, mut embedding: Embedding, source: &mut dyn BatchSource) -> Result<Event> {
+    async fn embed(
+        &mut self,
+        mut embedding: Embedding,
+        source: &mut dyn BatchSource,
+    ) -> Result<Event> {
         let network = match embedding.subject {
             Subject::RawPixels => None,
-            Subject::Selected => Some(self.best.as_ref().unwrap_or(&self.learner).network.for_evaluation()),
+            Subject::Selected => Some(
+                self.best
+                    .as_ref()
+                    .unwrap_or(&self.learner)
+                    .network
+                    .for_evaluation(),
+            ),
             Subject::Untrained | Subject::Training => Some(self.learner.network.for_evaluation()),
         };
-        if let Some(done) = embedding.advance(network.as_ref(), &self.device, source).await? {
+        if let Some(done) = embedding
+            .advance(network.as_ref(), &self.device, source)
+            .await?
+        {
             let images = embedding.images;
             self.phase = Phase::Embed(embedding);
             return Ok(Event::Embedded { done, images });
@@ -215,10 +262,21 @@ impl Trainer {
             &requested,
             self.recipe.seed,
         )?;
-        self.warnings.extend(metrics.notes.iter().map(|(name, note)| format!("{name}: {note}")));
+        self.warnings.extend(
+            metrics
+                .notes
+                .iter()
+                .map(|(name, note)| format!("{name}: {note}")),
+        );
         let epoch = self.evaluated_epoch(subject);
         self.phase = self.after_evaluation(subject, &metrics);
-        Ok(Event::Evaluated(Evaluation { subject, epoch, split, metrics, embedded }))
+        Ok(Event::Evaluated(Evaluation {
+            subject,
+            epoch,
+            split,
+            metrics,
+            embedded,
+        }))
     }
 
     fn evaluated_epoch(&self, subject: Subject) -> u32 {
@@ -234,13 +292,17 @@ impl Trainer {
         match (subject, self.recipe.train.protocol) {
             // Clustering and the spectrum of thousands of dimensions would take minutes, and say
             // little: pixels are compared as what they are, a way to retrieve images.
-            (Subject::RawPixels, _) => {
-                evaluation.metrics.iter().filter(|name| name.quantity() <= Quantity::MapC).collect()
-            }
+            (Subject::RawPixels, _) => evaluation
+                .metrics
+                .iter()
+                .filter(|name| name.quantity() <= Quantity::MapC)
+                .collect(),
             (Subject::Training, Protocol::Validation) => evaluation.progress.clone(),
-            (Subject::Training, Protocol::Paper) => {
-                evaluation.metrics.iter().chain(evaluation.progress.iter()).collect()
-            }
+            (Subject::Training, Protocol::Paper) => evaluation
+                .metrics
+                .iter()
+                .chain(evaluation.progress.iter())
+                .collect(),
             (Subject::Untrained | Subject::Selected, _) => evaluation.metrics.clone(),
         }
     }
@@ -272,9 +334,17 @@ impl Trainer {
         if self.recipe.train.protocol == Protocol::Paper {
             raise(&mut self.progress.maxima, metrics);
         }
-        let Some(&value) = metrics.scalars.get(&self.recipe.evaluation.select) else { return };
+        let Some(&value) = metrics.scalars.get(&self.recipe.evaluation.select) else {
+            return;
+        };
         let lower_is_better = self.recipe.evaluation.select.metric().direction == Direction::Lower;
-        let is_better = |best: f64| if lower_is_better { value < best } else { value > best };
+        let is_better = |best: f64| {
+            if lower_is_better {
+                value < best
+            } else {
+                value > best
+            }
+        };
         if self.progress.best_value.is_none_or(is_better) {
             self.progress.best_value = Some(value);
             self.progress.best_epoch = Some(self.progress.epoch);
@@ -302,9 +372,17 @@ impl Trainer {
     fn start_epoch(&mut self, source: &mut dyn BatchSource) -> Result<Event> {
         let (epoch, first_batch) = (self.progress.epoch, self.progress.batch);
         let batches = (first_batch..self.batches_per_epoch)
-            .map(|batch| self.recipe.sampler.batch(&self.classes, self.recipe.seed, epoch, batch))
+            .map(|batch| {
+                self.recipe
+                    .sampler
+                    .batch(&self.classes, self.recipe.seed, epoch, batch)
+            })
             .collect();
-        source.begin(Pass::Training { epoch, first_batch, batches })?;
+        source.begin(Pass::Training {
+            epoch,
+            first_batch,
+            batches,
+        })?;
         self.phase = Phase::Batches;
         Ok(Event::EpochStarted { epoch })
     }
@@ -323,23 +401,42 @@ impl Trainer {
             self.batches_per_epoch,
         );
         let labels = BatchLabels::new(&images.labels, &self.device);
-        let loss = self.optimize(images.into_tensor(&self.device.clone().autodiff()), &labels, factor)?;
+        let loss = self.optimize(
+            images.into_tensor(&self.device.clone().autodiff()),
+            &labels,
+            factor,
+        )?;
         self.loss_sum = self.loss_sum.clone() + loss.clone();
         self.progress.batch += 1;
         self.phase = Phase::Batches;
         let learning_rate = self.recipe.optimizer.learning_rate * factor;
-        Ok(Event::Step(Step { epoch, batch, loss, learning_rate, images: count }))
+        Ok(Event::Step(Step {
+            epoch,
+            batch,
+            loss,
+            learning_rate,
+            images: count,
+        }))
     }
 
     /// One step: embed, mine, compare, move. Returns the loss, on the device.
-    fn optimize(&mut self, images: Tensor<4>, labels: &BatchLabels, factor: f64) -> Result<Tensor<1>> {
+    fn optimize(
+        &mut self,
+        images: Tensor<4>,
+        labels: &BatchLabels,
+        factor: f64,
+    ) -> Result<Tensor<1>> {
         let embeddings = self.learner.network.forward(images).embeddings;
         let pairwise = Pairwise::new(embeddings);
         let tuples = match &self.miner {
             Some(miner) => miner.mine(&pairwise, labels, &mut self.miner_stream()),
             None => Tuples::None,
         };
-        let loss = self.learner.objective.forward(&pairwise, labels, &tuples)?.loss;
+        let loss = self
+            .learner
+            .objective
+            .forward(&pairwise, labels, &tuples)?
+            .loss;
         let gradients = loss.backward();
         self.learner = self.optimizer.step(self.learner.clone(), gradients, factor);
         Ok(loss.inner())
@@ -352,7 +449,8 @@ impl Trainer {
 
     async fn finish_epoch(&mut self, source: &dyn BatchSource) -> Result<Event> {
         let epoch = self.progress.epoch;
-        let loss = f64::from(read_scalar(self.loss_sum.clone()).await?) / f64::from(self.batches_per_epoch);
+        let loss = f64::from(read_scalar(self.loss_sum.clone()).await?)
+            / f64::from(self.batches_per_epoch);
         if !loss.is_finite() {
             return Err(Error::NotFinite(format!(
                 "the loss became {loss} in epoch {epoch}: lower optimizer.learning_rate (now {}) or \
@@ -367,7 +465,8 @@ impl Trainer {
     fn after_epoch(&mut self, source: &dyn BatchSource) -> Phase {
         let every = self.recipe.evaluation.every;
         let due = every > 0
-            && (self.progress.epoch.is_multiple_of(every) || self.progress.epoch == self.recipe.train.epochs);
+            && (self.progress.epoch.is_multiple_of(every)
+                || self.progress.epoch == self.recipe.train.epochs);
         let split = match self.recipe.train.protocol {
             Protocol::Paper => Split::Test,
             Protocol::Validation => Split::Validation,
@@ -398,7 +497,12 @@ fn raise(best: &mut MetricValues, newer: &MetricValues) {
             *entry = value;
         }
     }
-    best.arrays.extend(newer.arrays.iter().map(|(&name, values)| (name, values.clone())));
+    best.arrays.extend(
+        newer
+            .arrays
+            .iter()
+            .map(|(&name, values)| (name, values.clone())),
+    );
 }
 
 async fn read(tensor: Tensor<1>) -> Result<TensorData> {

@@ -15,11 +15,20 @@ use support::Case;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let cases: Vec<Case> =
-        [conv::cases(), kernels::cases(), miner::cases(), model::cases(), objective::cases(), train::cases()]
-            .into_iter()
-            .flatten()
-            .collect();
-    let trials = cases.into_iter().flat_map(Case::into_trials).collect::<Vec<Trial>>();
+    let cases: Vec<Case> = [
+        conv::cases(),
+        kernels::cases(),
+        miner::cases(),
+        model::cases(),
+        objective::cases(),
+        train::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let trials = cases
+        .into_iter()
+        .flat_map(Case::into_trials)
+        .collect::<Vec<Trial>>();
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -20,6 +20,7 @@ use likewise::model::{
 };
 use likewise::random::{Purpose, stream};
 use likewise::train::{Optimizer, OptimizerConfig};
+use likewise_kernels::Epilogue;
 use rand::Rng;
 use serde_json::Value;
 
@@ -601,7 +602,7 @@ fn batch_statistics_follow_pytorch(device: &Device) {
     for batch in 0..3 {
         let input = noise_tensor([3, 2, 1, 2], 20 + batch, &device) * 3.0 + 1.0;
         let x = values(input.clone());
-        let output = values(norm.forward(input));
+        let output = values(norm.forward(input, Epilogue::None));
         for channel in 0..2 {
             let members: Vec<usize> = (0..12).filter(|index| index / 2 % 2 == channel).collect();
             let n = members.len() as f64;
@@ -636,12 +637,12 @@ fn batch_statistics_follow_pytorch(device: &Device) {
         .collect();
     assert_close(
         "evaluation",
-        &values(norm.valid().forward(input.inner())),
+        &values(norm.valid().forward(input.inner(), Epilogue::None)),
         &expected,
         1e-6,
         1e-5,
     );
-    norm.forward(noise_tensor([1, 2, 1, 1], 31, &device));
+    norm.forward(noise_tensor([1, 2, 1, 1], 31, &device), Epilogue::None);
     let single = values(norm.running_var.value(false));
     assert!(
         single.iter().all(|v| v.is_finite()),
@@ -653,7 +654,7 @@ fn clones_share_no_statistics(device: &Device) {
     let device = device.clone().autodiff();
     let norm = BatchNorm2d::new(2, &ParameterSource::new(0, "bn", &device));
     let copy = norm.clone();
-    norm.forward(noise_tensor([3, 2, 2, 2], 1, &device));
+    norm.forward(noise_tensor([3, 2, 2, 2], 1, &device), Epilogue::None);
     assert_eq!(values(copy.running_mean.value(false)), [0.0; 2]);
     assert_ne!(values(norm.running_mean.value(false)), [0.0; 2]);
 }

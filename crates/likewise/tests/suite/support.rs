@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, DeviceType, Tensor, TensorData};
-use cubecl::config::autotune::AutotuneLevel;
 use cubecl::config::CubeClRuntimeConfig;
 use cubecl::config::RuntimeConfig;
+use cubecl::config::autotune::AutotuneLevel;
 use libtest_mimic::Trial;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -21,7 +21,10 @@ pub struct Case {
 impl Case {
     /// A test called `name` (use `family::what_holds`).
     pub fn new(name: impl Into<String>, run: impl Fn(&Device) + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), run: Arc::new(run) }
+        Self {
+            name: name.into(),
+            run: Arc::new(run),
+        }
     }
 
     /// The two trials of this case: `…::flex` and `…::wgsl`.
@@ -34,12 +37,16 @@ impl Case {
                 flex(&Device::flex());
                 Ok(())
             }),
-            Trial::test(format!("{}::wgsl", self.name), move || match wgsl_device() {
-                Some(device) => {
-                    wgsl(&device);
-                    Ok(())
+            Trial::test(format!("{}::wgsl", self.name), move || {
+                match wgsl_device() {
+                    Some(device) => {
+                        wgsl(&device);
+                        Ok(())
+                    }
+                    None => {
+                        Err("LIKEWISE_REQUIRE_GPU=1, but this machine has no WGSL adapter".into())
+                    }
                 }
-                None => Err("LIKEWISE_REQUIRE_GPU=1, but this machine has no WGSL adapter".into()),
             })
             .with_ignored_flag(missing && !required),
         ]
@@ -52,7 +59,10 @@ pub fn wgsl_device() -> Option<Device> {
     DEVICE
         .get_or_init(|| {
             minimal_tuning();
-            Device::enumerate(DeviceType::Wgpu).into_vec().into_iter().next()
+            Device::enumerate(DeviceType::Wgpu)
+                .into_vec()
+                .into_iter()
+                .next()
         })
         .clone()
 }
@@ -72,7 +82,10 @@ fn minimal_tuning() {
 /// committed beside the tests.
 pub fn fixtures(kind: &str) -> PathBuf {
     std::env::var_os("LIKEWISE_FIXTURES")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from)
+        .map_or_else(
+            || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
+            PathBuf::from,
+        )
         .join(kind)
 }
 
@@ -115,19 +128,35 @@ impl Array {
 pub fn tensors(kind: &str, file: &str) -> BTreeMap<String, Array> {
     let path = fixtures(kind).join(file);
     let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let file = SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file =
+        SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     file.tensors()
         .into_iter()
         .map(|(name, view)| {
             let data = view.data();
             let values = match view.dtype() {
-                Dtype::F32 => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()).collect(),
-                Dtype::F64 => data.chunks_exact(8).map(|b| f64::from_le_bytes(eight(b))).collect(),
-                Dtype::I64 => data.chunks_exact(8).map(|b| i64::from_le_bytes(eight(b)) as f64).collect(),
+                Dtype::F32 => data
+                    .chunks_exact(4)
+                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into())
+                    .collect(),
+                Dtype::F64 => data
+                    .chunks_exact(8)
+                    .map(|b| f64::from_le_bytes(eight(b)))
+                    .collect(),
+                Dtype::I64 => data
+                    .chunks_exact(8)
+                    .map(|b| i64::from_le_bytes(eight(b)) as f64)
+                    .collect(),
                 Dtype::U8 | Dtype::BOOL => data.iter().map(|&b| f64::from(b)).collect(),
                 other => panic!("{name}: unexpected type {other:?}"),
             };
-            (name, Array { shape: view.shape().to_vec(), values })
+            (
+                name,
+                Array {
+                    shape: view.shape().to_vec(),
+                    values,
+                },
+            )
         })
         .collect()
 }
@@ -138,7 +167,11 @@ fn eight(bytes: &[u8]) -> [u8; 8] {
 
 /// Reads a tensor back, in f64.
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().convert::<f64>().to_vec().expect("float tensor")
+    tensor
+        .into_data()
+        .convert::<f64>()
+        .to_vec()
+        .expect("float tensor")
 }
 
 /// `|actual − expected| ≤ absolute + relative·|expected|`, element by element.
@@ -146,15 +179,27 @@ pub fn assert_close(what: &str, actual: &[f64], expected: &[f64], absolute: f64,
     assert_eq!(actual.len(), expected.len(), "{what}: number of values");
     for (index, (&a, &e)) in actual.iter().zip(expected).enumerate() {
         let allowed = absolute + relative * e.abs();
-        assert!((a - e).abs() <= allowed, "{what}[{index}]: {a} instead of {e} (allowed {allowed:e})");
+        assert!(
+            (a - e).abs() <= allowed,
+            "{what}[{index}]: {a} instead of {e} (allowed {allowed:e})"
+        );
     }
 }
 
 /// `‖actual − expected‖ ≤ absolute + relative·‖expected‖` (Frobenius).
-pub fn assert_close_norm(what: &str, actual: &[f64], expected: &[f64], absolute: f64, relative: f64) {
+pub fn assert_close_norm(
+    what: &str,
+    actual: &[f64],
+    expected: &[f64],
+    absolute: f64,
+    relative: f64,
+) {
     assert_eq!(actual.len(), expected.len(), "{what}: number of values");
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let difference = norm(&mut actual.iter().zip(expected).map(|(a, e)| a - e));
     let allowed = absolute + relative * norm(&mut expected.iter().copied());
-    assert!(difference <= allowed, "{what}: differs by {difference:e} in norm (allowed {allowed:e})");
+    assert!(
+        difference <= allowed,
+        "{what}: differs by {difference:e} in norm (allowed {allowed:e})"
+    );
 }

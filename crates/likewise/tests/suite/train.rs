@@ -15,13 +15,22 @@ const PER_CLASS: u32 = 4;
 
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::new("train::loss_falls_and_unseen_classes_are_told_apart", learns),
+        Case::new(
+            "train::loss_falls_and_unseen_classes_are_told_apart",
+            learns,
+        ),
         Case::new("train::equals_the_processor", equals_the_processor),
         Case::new("train::continues_where_it_was_stopped", continues),
         Case::new("train::protocol_paper_reports_maxima", protocol_paper),
-        Case::new("train::without_validation_classes_it_warns", without_validation),
+        Case::new(
+            "train::without_validation_classes_it_warns",
+            without_validation,
+        ),
         Case::new("train::sgd_matches_its_formula", sgd_matches_its_formula),
-        Case::new("train::a_loss_that_is_not_finite_stops_the_run", stops_at_nan),
+        Case::new(
+            "train::a_loss_that_is_not_finite_stops_the_run",
+            stops_at_nan,
+        ),
     ]
 }
 
@@ -68,8 +77,19 @@ struct Waves {
 
 impl Waves {
     fn new() -> Self {
-        let labels = |classes: u32| (0..classes * PER_CLASS).map(|image| image / PER_CLASS).collect();
-        Self { splits: [labels(CLASSES / 2), labels(CLASSES / 4), labels(CLASSES / 4)], queue: Vec::new() }
+        let labels = |classes: u32| {
+            (0..classes * PER_CLASS)
+                .map(|image| image / PER_CLASS)
+                .collect()
+        };
+        Self {
+            splits: [
+                labels(CLASSES / 2),
+                labels(CLASSES / 4),
+                labels(CLASSES / 4),
+            ],
+            queue: Vec::new(),
+        }
     }
 
     fn class(split: Split, label: u32) -> u32 {
@@ -102,12 +122,15 @@ impl BatchSource for Waves {
 
     fn begin(&mut self, pass: Pass) -> likewise::Result<()> {
         self.queue = match pass {
-            Pass::Training { batches, .. } => {
-                batches.into_iter().map(|rows| (Split::Train, rows)).collect()
-            }
+            Pass::Training { batches, .. } => batches
+                .into_iter()
+                .map(|rows| (Split::Train, rows))
+                .collect(),
             Pass::Evaluation { split, batch_size } => {
                 let rows: Vec<usize> = (0..self.splits[split.index()].len()).collect();
-                rows.chunks(batch_size).map(|rows| (split, rows.to_vec())).collect()
+                rows.chunks(batch_size)
+                    .map(|rows| (split, rows.to_vec()))
+                    .collect()
             }
         };
         self.queue.reverse();
@@ -115,10 +138,23 @@ impl BatchSource for Waves {
     }
 
     fn next_batch(&mut self) -> likewise::Result<Option<ImageBatch>> {
-        let Some((split, rows)) = self.queue.pop() else { return Ok(None) };
-        let labels: Vec<u32> = rows.iter().map(|&row| self.splits[split.index()][row]).collect();
-        let pixels = rows.iter().zip(&labels).flat_map(|(&row, &label)| Self::pixels(split, label, row));
-        Ok(Some(ImageBatch { pixels: pixels.collect(), shape: [3, SIZE, SIZE], labels, rows }))
+        let Some((split, rows)) = self.queue.pop() else {
+            return Ok(None);
+        };
+        let labels: Vec<u32> = rows
+            .iter()
+            .map(|&row| self.splits[split.index()][row])
+            .collect();
+        let pixels = rows
+            .iter()
+            .zip(&labels)
+            .flat_map(|(&row, &label)| Self::pixels(split, label, row));
+        Ok(Some(ImageBatch {
+            pixels: pixels.collect(),
+            shape: [3, SIZE, SIZE],
+            labels,
+            rows,
+        }))
     }
 }
 
@@ -137,7 +173,10 @@ impl Story {
     fn recall(&self) -> (f64, f64) {
         let finished = self.finished.as_ref().unwrap();
         let untrained = finished.baselines.untrained.as_ref().unwrap();
-        (untrained.get("recall@1").unwrap(), finished.metrics.get("recall@1").unwrap())
+        (
+            untrained.get("recall@1").unwrap(),
+            finished.metrics.get("recall@1").unwrap(),
+        )
     }
 }
 
@@ -167,9 +206,15 @@ fn run(recipe: &Recipe, device: &Device) -> Story {
 fn learns(device: &Device) {
     let story = run(&recipe(&["train.epochs=12"]), device);
     let (first, last) = (story.epoch_losses[0], story.epoch_losses[11]);
-    assert!(last < 0.8 * first, "mean loss {first} in the first epoch, {last} in the last");
+    assert!(
+        last < 0.8 * first,
+        "mean loss {first} in the first epoch, {last} in the last"
+    );
     let (untrained, trained) = story.recall();
-    assert!(trained >= untrained, "recall@1 of unseen classes {untrained} before, {trained} after");
+    assert!(
+        trained >= untrained,
+        "recall@1 of unseen classes {untrained} before, {trained} after"
+    );
 }
 
 fn equals_the_processor(device: &Device) {
@@ -179,8 +224,20 @@ fn equals_the_processor(device: &Device) {
     let steps = here.losses.len().min(6);
     // Rounding differs between devices, and a tuple that flips at a boundary changes all later
     // steps: the first steps agree closely, the rest in its course.
-    assert_close("first losses", &here.losses[..steps], &there.losses[..steps], 1e-4, 2e-3);
-    assert_close("epoch losses", &here.epoch_losses, &there.epoch_losses, 0.02, 0.1);
+    assert_close(
+        "first losses",
+        &here.losses[..steps],
+        &there.losses[..steps],
+        1e-4,
+        2e-3,
+    );
+    assert_close(
+        "epoch losses",
+        &here.epoch_losses,
+        &there.epoch_losses,
+        0.02,
+        0.1,
+    );
 }
 
 fn continues(device: &Device) {
@@ -195,14 +252,21 @@ fn continues(device: &Device) {
         steps += usize::from(matches!(event, Some(Event::Step(_))));
     }
     let middle = pollster::block_on(trainer.checkpoint()).unwrap();
-    assert!(middle.progress.batch > 0, "stopped between two epochs: {:?}", middle.progress);
+    assert!(
+        middle.progress.batch > 0,
+        "stopped between two epochs: {:?}",
+        middle.progress
+    );
     for state in [whole.checkpoints[1].clone(), middle] {
         let mut source = Waves::new();
         let resumed = Trainer::resume(&recipe, &source, device, state).unwrap();
         let rest = tell(resumed, &mut source);
         assert_eq!(rest.last.learner, whole.last.learner);
         assert_eq!(rest.last.optimizer, whole.last.optimizer);
-        assert_eq!(rest.epoch_losses, whole.epoch_losses[3 - rest.epoch_losses.len()..]);
+        assert_eq!(
+            rest.epoch_losses,
+            whole.epoch_losses[3 - rest.epoch_losses.len()..]
+        );
     }
 }
 
@@ -219,7 +283,14 @@ fn without_validation(device: &Device) {
     source.splits[Split::Validation.index()].clear();
     let trainer = Trainer::new(&recipe(&["train.epochs=1"]), &source, device).unwrap();
     let story = tell(trainer, &mut source);
-    assert!(story.warnings.iter().any(|text| text.contains("validation")), "{:?}", story.warnings);
+    assert!(
+        story
+            .warnings
+            .iter()
+            .any(|text| text.contains("validation")),
+        "{:?}",
+        story.warnings
+    );
     assert_eq!(story.finished.unwrap().selected_epoch, 1);
 }
 
@@ -236,7 +307,9 @@ fn sgd_matches_its_formula(device: &Device) {
 
     let device = device.clone().autodiff();
     let start = Tensor::<1>::from_floats([1.0, -2.0], &device);
-    let mut weights = Weights { weight: Param::from_tensor(start).set_require_grad(true) };
+    let mut weights = Weights {
+        weight: Param::from_tensor(start).set_require_grad(true),
+    };
     let config = OptimizerConfig {
         name: OptimizerName::Sgd,
         learning_rate: 0.1,
@@ -255,7 +328,13 @@ fn sgd_matches_its_formula(device: &Device) {
             expected[axis] -= 0.05 * velocity[axis];
         }
     }
-    assert_close("weights", &values(weights.weight.val().inner()), &expected, 1e-6, 1e-6);
+    assert_close(
+        "weights",
+        &values(weights.weight.val().inner()),
+        &expected,
+        1e-6,
+        1e-6,
+    );
 }
 
 fn stops_at_nan(device: &Device) {
@@ -269,5 +348,8 @@ fn stops_at_nan(device: &Device) {
             Err(error) => break error.to_string(),
         }
     };
-    assert!(error.contains("optimizer.learning_rate") || error.contains("NaN"), "{error}");
+    assert!(
+        error.contains("optimizer.learning_rate") || error.contains("NaN"),
+        "{error}"
+    );
 }

@@ -14,8 +14,8 @@ use crate::history::{History, Record};
 use crate::output;
 use crate::report::projection::{MAP_LIMIT, project};
 use crate::report::{
-    Better, EmbeddingMap, MapPoint, MetricRow, Neighbour, ProgressCurve, Query, Report, SettingGroup, Spectra,
-    TrainingCurve, Unit, render,
+    Better, EmbeddingMap, MapPoint, MetricRow, Neighbour, ProgressCurve, Query, Report,
+    SettingGroup, Spectra, TrainingCurve, Unit, render,
 };
 use crate::run_folder::read_embeddings;
 use crate::source::LoaderSource;
@@ -31,12 +31,20 @@ pub fn write(
     source: &LoaderSource,
     history: &History,
 ) -> Result<()> {
-    let finished = history.records().iter().rev().find_map(|record| match record {
-        Record::Finished { selected_epoch, metrics, baselines, skipped_images, .. } => {
-            Some((*selected_epoch, metrics, baselines, *skipped_images))
-        }
-        _ => None,
-    });
+    let finished = history
+        .records()
+        .iter()
+        .rev()
+        .find_map(|record| match record {
+            Record::Finished {
+                selected_epoch,
+                metrics,
+                baselines,
+                skipped_images,
+                ..
+            } => Some((*selected_epoch, metrics, baselines, *skipped_images)),
+            _ => None,
+        });
     let (selected_epoch, metrics, baselines, skipped_files) =
         finished.context("the run has no result to report")?;
     let after = read_embeddings(&folder.join("embeddings/test.safetensors"))?;
@@ -60,7 +68,9 @@ pub fn write(
 
 fn summary(metrics: &MetricValues, baselines: &Baselines, source: &LoaderSource) -> String {
     let percent = |values: Option<&MetricValues>| {
-        let value = values.and_then(|values| values.get("recall@1")).unwrap_or(f64::NAN);
+        let value = values
+            .and_then(|values| values.get("recall@1"))
+            .unwrap_or(f64::NAN);
         Unit::Percent.text(value)
     };
     format!(
@@ -73,8 +83,15 @@ fn summary(metrics: &MetricValues, baselines: &Baselines, source: &LoaderSource)
     )
 }
 
-fn settings(recipe: &Recipe, environment: &Environment, source: &LoaderSource) -> Vec<SettingGroup> {
-    let group = |title: &str, rows: Vec<(String, String)>| SettingGroup { title: title.into(), rows };
+fn settings(
+    recipe: &Recipe,
+    environment: &Environment,
+    source: &LoaderSource,
+) -> Vec<SettingGroup> {
+    let group = |title: &str, rows: Vec<(String, String)>| SettingGroup {
+        title: title.into(),
+        rows,
+    };
     let mut groups: Vec<SettingGroup> = Vec::new();
     let mut general = Vec::new();
     if let Ok(toml::Value::Table(tables)) = toml::Value::try_from(recipe) {
@@ -95,13 +112,22 @@ fn settings(recipe: &Recipe, environment: &Environment, source: &LoaderSource) -
         vec![
             ("dataset".into(), source.describe()),
             ("fingerprint".into(), environment.dataset.clone()),
-            ("device".into(), format!("{} [{}]", environment.device.name, environment.device.backend)),
+            (
+                "device".into(),
+                format!(
+                    "{} [{}]",
+                    environment.device.name, environment.device.backend
+                ),
+            ),
             ("why".into(), environment.device.reason.clone()),
             ("likewise".into(), environment.version.into()),
             ("commit".into(), environment.git.unwrap_or("unknown").into()),
             ("burn".into(), environment.burn.into()),
             ("compiler".into(), environment.rustc.into()),
-            ("system".into(), format!("{}, {} cores", environment.system, environment.cores)),
+            (
+                "system".into(),
+                format!("{}, {} cores", environment.system, environment.cores),
+            ),
         ],
     ));
     groups
@@ -109,7 +135,11 @@ fn settings(recipe: &Recipe, environment: &Environment, source: &LoaderSource) -
 
 fn flatten(prefix: &str, table: &toml::Table, rows: &mut Vec<(String, String)>) {
     for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         match value {
             toml::Value::Table(table) => flatten(&path, table, rows),
             value => rows.push((path, plain(value))),
@@ -118,7 +148,9 @@ fn flatten(prefix: &str, table: &toml::Table, rows: &mut Vec<(String, String)>) 
 }
 
 fn plain(value: &toml::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_string)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_string)
 }
 
 fn training_curve(history: &History) -> Option<TrainingCurve> {
@@ -127,10 +159,16 @@ fn training_curve(history: &History) -> Option<TrainingCurve> {
     let points = losses
         .into_iter()
         .map(|((epoch, batch), loss)| {
-            (f64::from(epoch - 1) + f64::from(batch + 1) / f64::from(batches), f64::from(loss))
+            (
+                f64::from(epoch - 1) + f64::from(batch + 1) / f64::from(batches),
+                f64::from(loss),
+            )
         })
         .collect();
-    Some(TrainingCurve { time: "epoch".into(), points })
+    Some(TrainingCurve {
+        time: "epoch".into(),
+        points,
+    })
 }
 
 fn progress_curves(history: &History) -> Vec<ProgressCurve> {
@@ -141,7 +179,10 @@ fn progress_curves(history: &History) -> Vec<ProgressCurve> {
         }
         for (&name, &value) in &metrics.scalars {
             let point = (f64::from(epoch), value);
-            match curves.iter_mut().find(|(other, of, _)| *other == name && *of == split) {
+            match curves
+                .iter_mut()
+                .find(|(other, of, _)| *other == name && *of == split)
+            {
                 Some((_, _, curve)) => curve.points.push(point),
                 None => {
                     let curve = ProgressCurve {
@@ -160,7 +201,10 @@ fn progress_curves(history: &History) -> Vec<ProgressCurve> {
 
 fn rows(metrics: &MetricValues, baselines: &Baselines) -> Vec<MetricRow> {
     let baseline = |values: &Option<MetricValues>, name: MetricName| {
-        values.as_ref().and_then(|values| values.scalars.get(&name)).copied()
+        values
+            .as_ref()
+            .and_then(|values| values.scalars.get(&name))
+            .copied()
     };
     let row = |(&name, &value): (&MetricName, &f64)| MetricRow {
         name: name.to_string(),
@@ -184,14 +228,20 @@ fn title(name: MetricName) -> String {
     let metric = name.metric();
     match metric.parameter {
         Parameter::None => metric.title.to_string(),
-        Parameter::Neighbours => metric.title.replace("@k", &format!("@{}", name.parameter())),
+        Parameter::Neighbours => metric
+            .title
+            .replace("@k", &format!("@{}", name.parameter())),
         Parameter::Spectrum => format!("{}, m = {}", metric.title, name.parameter()),
     }
 }
 
 /// Scores read as percent, everything else as plain numbers.
 pub fn unit(name: MetricName) -> Unit {
-    if name.metric().range == (0.0, 1.0) { Unit::Percent } else { Unit::Number }
+    if name.metric().range == (0.0, 1.0) {
+        Unit::Percent
+    } else {
+        Unit::Number
+    }
 }
 
 fn protocol(recipe: &Recipe, selected_epoch: u32) -> String {
@@ -232,7 +282,10 @@ fn queries(embeddings: &EmbeddedSplit, seed: u64, source: &LoaderSource) -> Resu
         Ok(Query {
             picture: picture(row)?,
             class: class(row),
-            neighbours: neighbours.into_iter().map(neighbour).collect::<Result<_>>()?,
+            neighbours: neighbours
+                .into_iter()
+                .map(neighbour)
+                .collect::<Result<_>>()?,
         })
     };
     chosen.into_iter().zip(found).map(query).collect()
@@ -265,5 +318,9 @@ fn map(embeddings: &EmbeddedSplit, source: &LoaderSource) -> Result<EmbeddingMap
             thumbnail,
         });
     }
-    Ok(EmbeddingMap { method: layout.method.describe(), points, thumbnails })
+    Ok(EmbeddingMap {
+        method: layout.method.describe(),
+        points,
+        thumbnails,
+    })
 }

@@ -37,7 +37,12 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// A session on an open folder.
-    pub fn new(device: &'a Chosen, folder: &'a mut RunFolder, metric: &'a str, protocol: &'static str) -> Self {
+    pub fn new(
+        device: &'a Chosen,
+        folder: &'a mut RunFolder,
+        metric: &'a str,
+        protocol: &'static str,
+    ) -> Self {
         let now = Instant::now();
         Self {
             device,
@@ -60,23 +65,47 @@ impl<'a> Session<'a> {
     /// Deals with one event; true after a step, when a run may be interrupted.
     pub fn handle(&mut self, event: Event, source: &LoaderSource) -> Result<bool> {
         match event {
-            Event::Started { epochs, batches_per_epoch, epoch, batch } => {
+            Event::Started {
+                epochs,
+                batches_per_epoch,
+                epoch,
+                batch,
+            } => {
                 (self.epochs, self.batches_per_epoch) = (epochs, batches_per_epoch);
-                let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+                let time = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |time| time.as_secs());
                 let device = self.device.name.clone();
-                self.folder.record(Record::Started { time, epochs, batches_per_epoch, epoch, batch, device })?;
+                self.folder.record(Record::Started {
+                    time,
+                    epochs,
+                    batches_per_epoch,
+                    epoch,
+                    batch,
+                    device,
+                })?;
             }
-            Event::EvaluationStarted { subject, split, images } => {
+            Event::EvaluationStarted {
+                subject,
+                split,
+                images,
+            } => {
                 self.evaluation_started = Instant::now();
                 let what = subject_name(subject).replace('_', " ");
-                self.begin(format!("evaluating {} ({what})", split.name()), images as u64);
+                self.begin(
+                    format!("evaluating {} ({what})", split.name()),
+                    images as u64,
+                );
             }
             Event::Embedded { done, .. } => self.advance(done as u64, String::new()),
             Event::Evaluated(evaluation) => self.evaluated(&evaluation)?,
             Event::EpochStarted { epoch } => {
                 self.epoch_started = Instant::now();
                 self.epoch_images = 0;
-                self.begin(format!("epoch {epoch}/{}", self.epochs), u64::from(self.batches_per_epoch));
+                self.begin(
+                    format!("epoch {epoch}/{}", self.epochs),
+                    u64::from(self.batches_per_epoch),
+                );
             }
             Event::Step(step) => {
                 self.step(step, source)?;
@@ -100,10 +129,27 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let losses = Tensor::cat(steps.iter().map(|step| step.loss.clone()).collect(), 0);
-        let losses: Vec<f32> = losses.into_data().try_to_vec().map_err(|error| anyhow::anyhow!("{error:?}"))?;
-        for (Step { epoch, batch, learning_rate, .. }, loss) in steps.into_iter().zip(losses) {
+        let losses: Vec<f32> = losses
+            .into_data()
+            .try_to_vec()
+            .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        for (
+            Step {
+                epoch,
+                batch,
+                learning_rate,
+                ..
+            },
+            loss,
+        ) in steps.into_iter().zip(losses)
+        {
             self.latest_loss = loss;
-            self.folder.record(Record::Step { epoch, batch, loss, learning_rate })?;
+            self.folder.record(Record::Step {
+                epoch,
+                batch,
+                loss,
+                learning_rate,
+            })?;
         }
         Ok(())
     }
@@ -157,7 +203,11 @@ impl<'a> Session<'a> {
             self.flush()?;
         }
         let speed = self.epoch_images as f64 / self.epoch_started.elapsed().as_secs_f64();
-        let loss = if self.latest_loss.is_finite() { format!("loss {:.4} ", self.latest_loss) } else { String::new() };
+        let loss = if self.latest_loss.is_finite() {
+            format!("loss {:.4} ", self.latest_loss)
+        } else {
+            String::new()
+        };
         let waiting = source.waiting();
         self.advance(done, format!("{loss}{speed:.0} images/s{waiting}"));
         Ok(())
@@ -168,16 +218,36 @@ impl<'a> Session<'a> {
         self.end_task();
         let seconds = self.epoch_started.elapsed().as_secs_f64();
         let images_per_second = self.epoch_images as f64 / seconds;
-        say(format!("epoch {epoch:>3}/{}  loss {loss:.4}  {images_per_second:.0} images/s", self.epochs));
-        self.folder.record(Record::Epoch { epoch, loss, seconds, images_per_second })
+        say(format!(
+            "epoch {epoch:>3}/{}  loss {loss:.4}  {images_per_second:.0} images/s",
+            self.epochs
+        ));
+        self.folder.record(Record::Epoch {
+            epoch,
+            loss,
+            seconds,
+            images_per_second,
+        })
     }
 
     fn evaluated(&mut self, evaluation: &Evaluation) -> Result<()> {
         self.end_task();
-        let Evaluation { subject, epoch, split, .. } = *evaluation;
+        let Evaluation {
+            subject,
+            epoch,
+            split,
+            ..
+        } = *evaluation;
         if matches!(subject, Subject::Untrained | Subject::Selected) {
-            let name = if subject == Subject::Untrained { "-untrained" } else { "" };
-            let file = self.folder.path().join(format!("embeddings/{}{name}.safetensors", split.name()));
+            let name = if subject == Subject::Untrained {
+                "-untrained"
+            } else {
+                ""
+            };
+            let file = self
+                .folder
+                .path()
+                .join(format!("embeddings/{}{name}.safetensors", split.name()));
             write_embeddings(&file, &evaluation.embedded)?;
         }
         if subject == Subject::Training {
@@ -191,7 +261,13 @@ impl<'a> Session<'a> {
         }
         let seconds = self.evaluation_started.elapsed().as_secs_f64();
         let metrics = evaluation.metrics.clone();
-        self.folder.record(Record::Evaluated { epoch, subject, split, metrics, seconds })?;
+        self.folder.record(Record::Evaluated {
+            epoch,
+            subject,
+            split,
+            metrics,
+            seconds,
+        })?;
         self.folder.write_metrics()
     }
 

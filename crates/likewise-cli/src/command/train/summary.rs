@@ -11,8 +11,20 @@ use crate::run_folder::RunFolder;
 
 /// Prints the result for people, or as one JSON object.
 pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
-    let finished = folder.history().records().iter().rev().find(|record| matches!(record, Record::Finished { .. }));
-    let Some(Record::Finished { protocol, selected_epoch, metrics, baselines, skipped_images, seconds }) = finished
+    let finished = folder
+        .history()
+        .records()
+        .iter()
+        .rev()
+        .find(|record| matches!(record, Record::Finished { .. }));
+    let Some(Record::Finished {
+        protocol,
+        selected_epoch,
+        metrics,
+        baselines,
+        skipped_images,
+        seconds,
+    }) = finished
     else {
         return Ok(());
     };
@@ -34,7 +46,10 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
         return Ok(());
     }
     println!("\nunseen classes (test), epoch {selected_epoch} chosen by protocol {protocol}");
-    println!("{:26} {:>11} {:>11} {:>11}", "metric", "raw pixels", "untrained", "trained");
+    println!(
+        "{:26} {:>11} {:>11} {:>11}",
+        "metric", "raw pixels", "untrained", "trained"
+    );
     for (&name, &value) in &metrics.scalars {
         let baseline = |values: &Option<MetricValues>| {
             let value = values.as_ref().and_then(|values| values.scalars.get(&name));
