@@ -7,7 +7,13 @@ use clap_complete::Shell;
 
 /// Train, evaluate and understand image embeddings (deep metric learning), on any machine.
 #[derive(Debug, Parser)]
-#[command(name = "likewise", version, about, arg_required_else_help = true)]
+#[command(
+    name = "likewise",
+    version,
+    about,
+    arg_required_else_help = true,
+    args_override_self = true
+)]
 pub struct Arguments {
     /// Show the whole chain of causes of an error.
     #[arg(long, global = true)]
@@ -45,9 +51,10 @@ pub struct DeviceChoice {
     /// auto, cpu, gpu, gpu:N or software (a software Vulkan driver).
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// Run every operation by itself instead of fusing neighbours into one kernel.
+    /// Fuse neighbouring operations into one kernel: faster on some GPUs, known to give wrong
+    /// numbers in some runs.
     #[arg(long)]
-    pub no_fusion: bool,
+    pub fusion: bool,
     /// Use a GPU even if it fails the start-up self-check.
     #[arg(long)]
     pub skip_self_check: bool,

@@ -13,6 +13,7 @@ use anyhow::Result;
 use clap::CommandFactory;
 
 use crate::args::{Arguments, BenchWhat, Command};
+use crate::output::out;
 
 /// Runs the command the user typed.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -26,12 +27,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             BenchWhat::Train(options) => bench::run(&options)?,
         },
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "likewise",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "likewise", &mut script);
+            out!("{}", String::from_utf8_lossy(&script));
         }
     }
     Ok(ExitCode::SUCCESS)

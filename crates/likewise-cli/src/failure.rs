@@ -2,19 +2,21 @@
 
 use std::process::ExitCode;
 
+use crate::progress::say;
+
 /// Exit code of every error a user can act on.
 const EXIT_CODE: u8 = 2;
 
 /// Prints the error (its whole chain with `--verbose`) and returns the exit code.
 pub fn report(error: &anyhow::Error, verbose: bool) -> ExitCode {
-    eprintln!("error: {error}");
+    say(format!("error: {error}"));
     let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
     if verbose {
         for cause in &causes {
-            eprintln!("  caused by: {cause}");
+            say(format!("  caused by: {cause}"));
         }
     } else if let Some(cause) = causes.first() {
-        eprintln!("  {cause}");
+        say(format!("  {cause}"));
     }
     ExitCode::from(EXIT_CODE)
 }

@@ -1,7 +1,8 @@
 //! Files are written whole or not at all: to a temporary name, synced, then renamed.
 
+use std::fmt::Arguments;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -43,3 +44,26 @@ pub fn sync_folder(folder: &Path) {
         let _ = folder.sync_all();
     }
 }
+
+/// Writes to standard output. A reader that has seen enough, such as `head`, ends the program
+/// quietly; any other failure is an error, so that a full disk never looks like success.
+pub fn print(text: Arguments<'_>) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    match output.write_fmt(text).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        result => result.context("cannot write standard output"),
+    }
+}
+
+/// [`print`] with the syntax of `print!`, in a function that returns a `Result`.
+macro_rules! out {
+    ($($part:tt)*) => { $crate::output::print(format_args!($($part)*))? };
+}
+
+/// [`print`] with the syntax of `println!`, in a function that returns a `Result`.
+macro_rules! outln {
+    () => { $crate::output::print(format_args!("\n"))? };
+    ($($part:tt)*) => { $crate::output::print(format_args!("{}\n", format_args!($($part)*)))? };
+}
+
+pub(crate) use {out, outln};

@@ -1,7 +1,7 @@
 //! Progress for people: bars on a terminal, plain lines elsewhere. Everything goes to standard
 //! error, so that standard output stays machine-readable.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -54,7 +54,10 @@ impl Task {
             let left = self
                 .left(done)
                 .map_or(String::new(), |left| format!(", {left} s left"));
-            eprintln!("{}: {done}/{} {message}{left}", self.title, self.total);
+            say(format!(
+                "{}: {done}/{} {message}{left}",
+                self.title, self.total
+            ));
         }
         self.bar.set_message(message);
         self.bar.set_position(done);
@@ -71,7 +74,7 @@ impl Task {
     }
 }
 
-/// A line for people.
+/// A line for people. A terminal that has gone away must not end a run.
 pub fn say(text: impl AsRef<str>) {
-    eprintln!("{}", text.as_ref());
+    let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
 }

@@ -6,6 +6,7 @@ mod tensors;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use likewise::recipe::{Layers, Recipe};
@@ -15,6 +16,9 @@ use crate::history::{History, Record};
 use crate::output;
 
 pub use tensors::{read_embeddings, write_embeddings};
+
+const LOCK_ATTEMPTS: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// An open run folder; no other process can open it meanwhile.
 #[derive(Debug)]
@@ -157,6 +161,13 @@ fn lock(path: &Path) -> Result<File> {
         .write(true)
         .open(&file)
         .with_context(|| format!("cannot write {}", file.display()))?;
+    // The lock of a process that was just killed is free only when the system has buried it.
+    for _ in 0..LOCK_ATTEMPTS {
+        if lock.try_lock().is_ok() {
+            return Ok(lock);
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => bail!(

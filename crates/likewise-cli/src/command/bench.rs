@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::args::BenchTrain;
 use crate::device::choose;
+use crate::output::outln;
 use crate::progress::Task;
 use crate::recipes;
 
@@ -72,9 +73,9 @@ pub fn run(options: &BenchTrain) -> Result<()> {
             "fastest_step_ms": 1e3 * measured[0],
             "images_per_second": batch as f64 / median,
         });
-        println!("{result}");
+        outln!("{result}");
     } else {
-        println!(
+        outln!(
             "{}: {:.0} images/s (median step {:.1} ms, fastest {:.1} ms; batch {batch}, {} px, {}, {threads} threads)",
             recipe.name,
             batch as f64 / median,

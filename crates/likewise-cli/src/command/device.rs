@@ -5,32 +5,33 @@ use serde_json::json;
 
 use crate::args::Device;
 use crate::device::{Check, adapters, choose, self_check};
+use crate::output::outln;
 
 const MIB: u64 = 1 << 20;
 
 /// Lists adapters, the choice with its reason, and the self-check.
 pub fn run(options: &Device) -> Result<()> {
-    let found = adapters();
     // The check is shown below whatever it says; the choice itself must not fail on it.
     let mut choice = options.device.clone();
     choice.skip_self_check = true;
     let chosen = choose(&choice)?;
+    let found = adapters();
     let checks: Vec<Check> = match chosen.adapter {
         Some(_) => self_check(&chosen.device),
         None => Vec::new(),
     };
     let passed = checks.iter().all(|check| check.passed);
     if options.json {
-        println!(
+        outln!(
             "{}",
             json!({ "adapters": found, "chosen": chosen, "self_check": checks, "passed": passed })
         );
     } else {
         if found.is_empty() {
-            println!("adapters: none that Vulkan, Metal or DX12 can see");
+            outln!("adapters: none that Vulkan, Metal or DX12 can see");
         }
         for adapter in &found {
-            println!(
+            outln!(
                 "{:?} adapter {}: {} ({}, {})\n  limits: {} MiB a buffer, {} invocations and {} KiB a \
                  workgroup, {} storage buffers a kernel",
                 adapter.kind,
@@ -44,21 +45,25 @@ pub fn run(options: &Device) -> Result<()> {
                 adapter.max_storage_buffers,
             );
         }
-        println!(
+        outln!(
             "--device {} takes {} [{}]: {}",
-            choice.device, chosen.name, chosen.backend, chosen.reason
+            choice.device,
+            chosen.name,
+            chosen.backend,
+            chosen.reason
         );
         for check in &checks {
             let mark = if check.passed { "ok    " } else { "WRONG " };
-            println!(
+            outln!(
                 "  {mark} {}: differs from the processor by {:.1e}",
-                check.name, check.difference
+                check.name,
+                check.difference
             );
         }
     }
     if !passed {
         bail!(
-            "{} computes wrong numbers: update its driver, try --no-fusion, or use --device cpu",
+            "{} computes wrong numbers: update its driver, leave out --fusion, or use --device cpu",
             chosen.name
         );
     }

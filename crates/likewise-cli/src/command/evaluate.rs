@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::train::unit;
 use crate::args::Evaluate;
+use crate::output::outln;
 use crate::run_folder::{read_embeddings, read_recipe};
 
 /// Computes metrics of a finished run, or of embeddings and labels from files.
@@ -49,18 +50,18 @@ pub fn run(options: &Evaluate) -> Result<()> {
         options.seed,
     )?;
     if options.json {
-        println!("{}", json!(values));
+        outln!("{}", json!(values));
         return Ok(());
     }
     let classes: std::collections::BTreeSet<u32> = stored.labels.iter().copied().collect();
-    println!(
+    outln!(
         "{} images of {} classes, {} dimensions",
         stored.labels.len(),
         classes.len(),
         stored.dim
     );
     for (&name, &value) in &values.scalars {
-        println!("{:30} {:>11}", name.to_string(), unit(name).text(value));
+        outln!("{:30} {:>11}", name.to_string(), unit(name).text(value));
     }
     Ok(())
 }

@@ -4,13 +4,14 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use crate::args::Recipes;
+use crate::output::{out, outln};
 use crate::recipes::{EMBEDDED, read};
 
 /// Lists the recipes, or prints one.
 pub fn run(options: &Recipes) -> Result<()> {
     if let Some(name) = &options.name {
         match EMBEDDED.iter().find(|recipe| recipe.name == name) {
-            Some(recipe) => print!("{}", recipe.text),
+            Some(recipe) => out!("{}", recipe.text),
             None => bail!("there is no recipe `{name}`; `likewise recipes` lists them"),
         }
         return Ok(());
@@ -27,19 +28,19 @@ pub fn run(options: &Recipes) -> Result<()> {
         }));
     }
     if options.json {
-        println!("{}", json!({ "recipes": rows }));
+        outln!("{}", json!({ "recipes": rows }));
         return Ok(());
     }
     for row in &rows {
         let text = |key: &str| row[key].as_str().unwrap_or_default().to_string();
-        println!("{}\n  {}", text("name"), text("summary"));
+        outln!("{}\n  {}", text("name"), text("summary"));
         for (title, key) in [
             ("paper", "paper"),
             ("expected", "expected"),
             ("run", "command"),
         ] {
             if !text(key).is_empty() {
-                println!("  {title}: {}", text(key));
+                outln!("  {title}: {}", text(key));
             }
         }
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::args::Toy;
 use crate::chart::{ToyEmbedding, ToyFigure, ToyPoint, svg_to_png, toy_figure};
 use crate::output;
+use crate::output::{out, outln};
 use crate::progress::Task;
 
 /// Width of the PNG in pixels.
@@ -35,12 +36,12 @@ pub fn run(options: &Toy) -> Result<()> {
     task.finish();
     write(options, &modes, &outcomes)?;
     if options.json {
-        println!(
+        outln!(
             "{}",
             json!({ "outcomes": outcomes, "summary": summary(&modes, &outcomes) })
         );
     } else {
-        print_table(options, &modes, &outcomes);
+        print_table(options, &modes, &outcomes)?;
     }
     Ok(())
 }
@@ -93,35 +94,36 @@ fn summary(modes: &[Mode], outcomes: &[Outcome]) -> serde_json::Value {
     serde_json::Value::Array(rows.collect())
 }
 
-fn print_table(options: &Toy, modes: &[Mode], outcomes: &[Outcome]) {
-    println!("diagonal lines, mean ± std over {} seeds", options.seeds);
-    print!("{:10} {:>9}", "mode", "p_switch");
+fn print_table(options: &Toy, modes: &[Mode], outcomes: &[Outcome]) -> Result<()> {
+    outln!("diagonal lines, mean ± std over {} seeds", options.seeds);
+    out!("{:10} {:>9}", "mode", "p_switch");
     for (name, _) in COLUMNS {
-        print!(" {name:>17}");
+        out!(" {name:>17}");
     }
-    println!();
+    outln!();
     for &mode in modes {
         let of_mode: Vec<&Outcome> = outcomes
             .iter()
             .filter(|outcome| outcome.mode == mode)
             .collect();
         let p_switch = of_mode.first().map_or(0.0, |outcome| outcome.p_switch);
-        print!("{:10} {p_switch:>9}", mode.name());
+        out!("{:10} {p_switch:>9}", mode.name());
         for (_, value) in COLUMNS {
             let values: Vec<f64> = of_mode.iter().map(|outcome| value(outcome)).collect();
             let (mean, deviation) = mean_and_deviation(&values);
-            print!(" {:>17}", format!("{mean:.3} ± {deviation:.3}"));
+            out!(" {:>17}", format!("{mean:.3} ± {deviation:.3}"));
         }
-        println!();
+        outln!();
     }
-    println!(
+    outln!(
         "\nfigure  {}",
         options.output.join("diagonal_lines.svg").display()
     );
-    println!(
+    outln!(
         "numbers {}",
         options.output.join("diagonal_lines.csv").display()
     );
+    Ok(())
 }
 
 fn write(options: &Toy, modes: &[Mode], outcomes: &[Outcome]) -> Result<()> {

@@ -63,6 +63,9 @@ pub fn run(options: &Train) -> Result<ExitCode> {
 /// The recipe as the options modify it.
 fn recipe(options: &Train) -> Result<Recipe> {
     let mut layers = recipes::read(&options.config)?;
+    if options.smoke {
+        shrink(&mut layers)?;
+    }
     let mut put = |path: &[&str], value: Value| -> Result<()> {
         let path: Vec<String> = path.iter().map(ToString::to_string).collect();
         Ok(layers.set_value(&path, value)?)
@@ -82,9 +85,6 @@ fn recipe(options: &Train) -> Result<Recipe> {
             BadImage::Skip => "skip",
         };
         put(&["data", "on_bad_image"], Value::String(policy.into()))?;
-    }
-    if options.smoke {
-        shrink(&mut layers)?;
     }
     for assignment in &options.set {
         layers.set(assignment)?;

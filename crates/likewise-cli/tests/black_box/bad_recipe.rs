@@ -136,7 +136,7 @@ fn an_unknown_metric_with_the_nearest_known_one() {
 
 #[test]
 fn an_image_too_small_for_the_network() {
-    refuse_assignment("data.image_size=8", &["8"]);
+    refuse_assignment("data.image_size=4", &["data.image_size", "4", "8"]);
 }
 
 #[test]

@@ -70,7 +70,9 @@ impl Place {
         command
             .args(arguments)
             .current_dir(self.folder.path())
-            .env("RUST_BACKTRACE", "0");
+            .env("RUST_BACKTRACE", "0")
+            // Without it Vulkan drivers complain on standard error.
+            .env("XDG_RUNTIME_DIR", self.folder.path());
         command
     }
 

@@ -84,7 +84,7 @@ fn equal_seeds_give_equal_checkpoints_and_other_seeds_do_not() {
 fn a_killed_run_continues_to_the_same_bits() {
     let place = Place::new();
     place.dataset(14, 6);
-    let options = ["--epochs", "6", "--set", "train.epochs=6"];
+    let options = ["--epochs", "6"];
     succeeded(&place.train(&[&options[..], &["--run", "whole"]].concat()));
     let mut rest: u64 = 1;
     for attempt in 0..8 {
@@ -126,7 +126,7 @@ fn a_killed_run_continues_to_the_same_bits() {
 fn an_interrupt_writes_a_checkpoint_and_says_how_to_continue() {
     let place = Place::new();
     place.dataset(14, 6);
-    let options = ["--set", "train.epochs=400"];
+    let options = ["--epochs", "400"];
     let process = place
         .command(&Place::train_arguments(&options))
         .stdout(Stdio::piped())

@@ -65,7 +65,9 @@ impl Worker<'_> {
             Err(reason) => reason,
         };
         if self.shared.options.on_bad_image == OnBadImage::Fail {
-            return Row::Failed(reason);
+            return Row::Failed(format!(
+                "{reason} (--on-bad-image skip leaves such files out)"
+            ));
         }
         let mut skipped = SkippedImage {
             index,

@@ -193,10 +193,9 @@ mod tests {
 
     fn layers(text: &str) -> Result<Layers> {
         Layers::from_toml(text, "test.toml", &mut |_, name| {
-            Ok((
-                name.to_string(),
-                "[train]\nepochs = 3\n[objective]\nname = \"margin\"\nbeta = 0.6\n".into(),
-            ))
+            let text = "[model.backbone]\narchitecture = \"mlp\"\n[train]\nepochs = 3\n\
+                        [objective]\nname = \"margin\"\nbeta = 0.6\n[miner]\nname = \"random\"\n";
+            Ok((name.to_string(), text.to_string()))
         })
     }
 

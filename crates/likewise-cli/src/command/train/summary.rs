@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::report::unit;
 use crate::history::Record;
+use crate::output::outln;
 use crate::run_folder::RunFolder;
 
 /// Prints the result for people, or as one JSON object.
@@ -42,20 +43,23 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
             "skipped_images": skipped_images,
             "seconds": seconds,
         });
-        println!("{result}");
+        outln!("{result}");
         return Ok(());
     }
-    println!("\nunseen classes (test), epoch {selected_epoch} chosen by protocol {protocol}");
-    println!(
+    outln!("\nunseen classes (test), epoch {selected_epoch} chosen by protocol {protocol}");
+    outln!(
         "{:26} {:>11} {:>11} {:>11}",
-        "metric", "raw pixels", "untrained", "trained"
+        "metric",
+        "raw pixels",
+        "untrained",
+        "trained"
     );
     for (&name, &value) in &metrics.scalars {
         let baseline = |values: &Option<MetricValues>| {
             let value = values.as_ref().and_then(|values| values.scalars.get(&name));
             value.map_or_else(|| "–".into(), |&value| unit(name).text(value))
         };
-        println!(
+        outln!(
             "{:26} {:>11} {:>11} {:>11}",
             name.to_string(),
             baseline(&baselines.raw_pixels),
@@ -64,8 +68,8 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
         );
     }
     if *skipped_images > 0 {
-        println!("{skipped_images} images could not be decoded and were left out");
+        outln!("{skipped_images} images could not be decoded and were left out");
     }
-    println!("\nreport  {}", report.display());
+    outln!("\nreport  {}", report.display());
     Ok(())
 }
