@@ -49,9 +49,8 @@ fn training(curve: &TrainingCurve) -> Markup {
     let note = match band.is_empty() {
         true => String::new(),
         false => format!(
-            "Line: mean of about {} {}s; band: their range.",
-            curve.points.len().div_ceil(STRETCHES),
-            curve.time
+            "Line: mean of {} values at a time; band: their range.",
+            curve.points.len().div_ceil(STRETCHES)
         ),
     };
     let series = Series {
