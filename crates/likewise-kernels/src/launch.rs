@@ -53,7 +53,7 @@ pub fn accepts(tensors: &[&FloatTensor<CubeBackend>]) -> bool {
     tensors.iter().all(|tensor| {
         tensor.dtype == DType::F32
             && tensor.client.name() == "wgpu<wgsl>"
-            && tensor.meta.num_elements() <= u32::MAX as usize
+            && u32::try_from(tensor.meta.num_elements()).is_ok()
     })
 }
 

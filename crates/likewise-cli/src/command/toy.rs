@@ -69,7 +69,10 @@ fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     (mean, variance.sqrt())
 }
 
-const COLUMNS: [(&str, fn(&Outcome) -> f64); 4] = [
+/// A number of an outcome, by name.
+type Column = (&'static str, fn(&Outcome) -> f64);
+
+const COLUMNS: [Column; 4] = [
     ("sigma1", |outcome| outcome.spectrum[0]),
     ("rho", |outcome| outcome.rho),
     ("train_recall@1", |outcome| outcome.train_recall),

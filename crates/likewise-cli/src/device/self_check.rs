@@ -11,6 +11,9 @@ use serde::Serialize;
 /// Largest accepted difference, relative to the largest value.
 const TOLERANCE: f32 = 1e-3;
 
+/// A name and what computes it.
+type Case = (&'static str, fn(&Device) -> Vec<f32>);
+
 /// One compared operation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
@@ -25,7 +28,7 @@ pub struct Check {
 /// Three convolutions with their gradients and one hand-written kernel, on `device` and on the
 /// processor.
 pub fn self_check(device: &Device) -> Vec<Check> {
-    let cases: [(&'static str, fn(&Device) -> Vec<f32>); 4] = [
+    let cases: [Case; 4] = [
         ("3x3 convolution with gradients", |device| {
             convolution(device, 16, 24, 3, 1)
         }),

@@ -215,7 +215,11 @@ fn group(title: &str, rows: &[(&str, &str)]) -> SettingGroup {
 
 /// A full report; `classes` times `each` images on the map.
 pub fn report(classes: usize, each: usize) -> Report {
-    let decay = |rate: f64| (0..128).map(|i| (-rate * i as f64).exp() + 0.02).collect();
+    let decay = |rate: f64| {
+        (0..128)
+            .map(|i| (-rate * f64::from(i)).exp() + 0.02)
+            .collect()
+    };
     Report {
         title: "Sample recipe on drawn pictures".to_owned(),
         summary: "Made-up numbers that show what a report looks like. No network was trained.".to_owned(),

@@ -47,7 +47,7 @@ impl PairwiseDistance for CubeBackend {
 fn indexable(shape: [usize; 2]) -> bool {
     shape[0]
         .checked_mul(shape[1])
-        .is_some_and(|elements| elements <= u32::MAX as usize)
+        .is_some_and(|elements| u32::try_from(elements).is_ok())
 }
 
 /// Workgroups for an output of this shape, at most 2^28 for one that is `indexable`.

@@ -82,7 +82,7 @@ fn mean_euclidean_distance(rows: &[Vec<f64>]) -> f64 {
     let packed = Packed::new(rows[0].len(), rows.iter().map(|row| row.iter().copied()));
     let mut sum = 0.0;
     scan(&packed, &packed, Space::Euclidean, |_, _, squared| {
-        sum += squared.sqrt()
+        sum += squared.sqrt();
     });
     sum / (rows.len() * (rows.len() - 1)) as f64
 }

@@ -59,7 +59,7 @@ pub(super) fn count_ranks(
 fn count_block(points: &Points<'_>, items: &Packed, space: Space, block: &mut [Counter]) {
     let queries = points.pack(block.iter().map(|counter| counter.query));
     scan(&queries, items, space, |query, item, score| {
-        block[query].count(item, score)
+        block[query].count(item, score);
     });
 }
 

@@ -13,6 +13,10 @@ const MAX_DEPTH: usize = 16;
 /// tables at the top are never merged away.)
 const KINDS: [&str; 2] = ["name", "architecture"];
 
+/// Reads the file that another one extends: from the name of the one and what it says of the other,
+/// to the other's name and text.
+pub type ReadBase<'a> = dyn FnMut(&str, &str) -> Result<(String, String)> + 'a;
+
 /// TOML tables in order of priority, merged key by key.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
@@ -23,11 +27,7 @@ impl Layers {
     /// Reads the TOML `text` of the file called `file` and, below it, every file it `extends`;
     /// `read` returns the name and text of a file named in `extends`, relative to the file that
     /// names it.
-    pub fn from_toml(
-        text: &str,
-        file: &str,
-        read: &mut dyn FnMut(&str, &str) -> Result<(String, String)>,
-    ) -> Result<Self> {
+    pub fn from_toml(text: &str, file: &str, read: &mut ReadBase<'_>) -> Result<Self> {
         let mut stack = vec![parse(text, file)?];
         let mut current = file.to_string();
         while let Some(base) = stack.last_mut().and_then(|table| table.remove("extends")) {

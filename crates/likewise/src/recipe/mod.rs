@@ -6,7 +6,7 @@ mod check;
 mod layers;
 mod settings;
 
-pub use layers::{Layers, parse_assignment};
+pub use layers::{Layers, ReadBase, parse_assignment};
 pub use settings::{
     Augmentation, DataSettings, EvaluationSettings, OnBadImage, Protocol, Recipe, SplitFractions,
     TrainSettings,

@@ -48,12 +48,12 @@ pub fn cases() -> Vec<Case> {
             let of = set.clone();
             let name = format!("miner::golden_{name}_{set}");
             cases.push(Case::new(name, move |device| {
-                golden(&Set::load(&of), device)
+                golden(&Set::load(&of), device);
             }));
         }
         let name = format!("miner::equal_draws_on_all_devices_{set}");
         cases.push(Case::new(name, move |device| {
-            equal_draws(&Set::load(&set), device)
+            equal_draws(&Set::load(&set), device);
         }));
     }
     cases
@@ -123,14 +123,14 @@ fn mine(config: &MinerConfig, pairwise: &Pairwise, labels: &BatchLabels, seed: u
     let mut rng = stream(seed, Purpose::Miner, 0, 0, 0);
     match config.build().unwrap().mine(pairwise, labels, &mut rng) {
         Tuples::Triplets(triplets) => triplets,
-        other => panic!("{config:?} made {other:?}"),
+        other @ Tuples::None => panic!("{config:?} made {other:?}"),
     }
 }
 
 /// The valid triplets, read back.
 fn read(triplets: &Triplets) -> Vec<Triplet> {
     let [anchor, positive, negative] =
-        [&triplets.anchor, &triplets.positive, &triplets.negative].map(|rows| rows.clone());
+        [&triplets.anchor, &triplets.positive, &triplets.negative].map(Clone::clone);
     let all: Tensor<1, Int> = Tensor::cat(vec![anchor, positive, negative], 0);
     let all: Vec<usize> = all
         .into_data()

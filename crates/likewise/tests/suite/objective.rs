@@ -64,7 +64,7 @@ pub fn cases() -> Vec<Case> {
             .clone();
         let name = format!("objective::golden_{objective}_{set}");
         cases.push(Case::new(name, move |device| {
-            golden(&about, &members, device)
+            golden(&about, &members, device);
         }));
     }
     cases

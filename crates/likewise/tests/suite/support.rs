@@ -124,12 +124,6 @@ impl Array {
     pub fn indices(&self) -> Vec<u32> {
         self.values.iter().map(|&value| value as u32).collect()
     }
-
-    /// The single value of a tensor of shape `[1]`.
-    pub fn scalar(&self) -> f64 {
-        assert_eq!(self.values.len(), 1, "not a scalar: shape {:?}", self.shape);
-        self.values[0]
-    }
 }
 
 /// All tensors of a safetensors file.
@@ -178,7 +172,7 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor
         .into_data()
         .convert::<f64>()
-        .to_vec()
+        .try_to_vec()
         .expect("float tensor")
 }
 
