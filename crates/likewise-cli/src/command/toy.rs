@@ -152,7 +152,7 @@ fn write(options: &Toy, modes: &[Mode], outcomes: &[Outcome]) -> Result<()> {
     let first_of = |mode: Mode| outcomes.iter().find(|outcome| outcome.mode == mode);
     let base = first_of(modes[0]).context("no outcome to draw")?;
     let compared = modes
-        .get(1)
+        .last()
         .and_then(|&mode| first_of(mode))
         .unwrap_or(base);
     let (train, test) = toy::points(base.seed);

@@ -23,9 +23,9 @@ pub struct Options {
     /// Leave this step out (may be repeated)
     #[arg(long, value_name = "STEP")]
     skip: Vec<String>,
-    /// First install what is missing, as `cargo xtask setup` does (LIKEWISE_CI=1 implies it)
+    /// Install nothing; say what is missing and leave out what needs it
     #[arg(long)]
-    setup: bool,
+    no_setup: bool,
     /// List the steps and run none
     #[arg(long)]
     list: bool,
@@ -40,9 +40,8 @@ pub fn run(options: &Options) -> Result<bool> {
         }
         return Ok(true);
     }
-    let setup = options.setup || shell::switched_on("LIKEWISE_CI");
     let mut run = Run {
-        setup,
+        setup: !options.no_setup,
         ..Run::default()
     };
     let mut rows = Vec::new();

@@ -162,9 +162,9 @@ impl<'a> Session<'a> {
         self.folder.record(Record::Interrupted { epoch, batch })
     }
 
-    /// Stores the final state and ends the record of the run.
+    /// Ends the record of the run and stores the final state, in this order: a run that is stopped
+    /// in between concludes once more.
     pub fn finish(&mut self, state: &CheckpointState, source: &LoaderSource) -> Result<()> {
-        self.store(state)?;
         if let Some(finished) = self.result.take() {
             self.folder.record(Record::Finished {
                 protocol: self.protocol.to_string(),
@@ -175,7 +175,8 @@ impl<'a> Session<'a> {
                 seconds: self.started.elapsed().as_secs_f64(),
             })?;
         }
-        self.folder.write_metrics()
+        self.folder.write_metrics()?;
+        self.folder.store(state, self.metric)
     }
 
     fn begin(&mut self, title: String, total: u64) {
