@@ -51,10 +51,9 @@ pub struct DeviceChoice {
     /// auto, cpu, gpu, gpu:N or software (a software Vulkan driver).
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// Fuse neighbouring operations into one kernel: faster on some GPUs, known to give wrong
-    /// numbers in some runs.
+    /// Run every operation by itself instead of fusing neighbours into one kernel.
     #[arg(long)]
-    pub fusion: bool,
+    pub no_fusion: bool,
     /// Use a GPU even if it fails the start-up self-check.
     #[arg(long)]
     pub skip_self_check: bool,

@@ -63,7 +63,7 @@ pub fn run(options: &Device) -> Result<()> {
     }
     if !passed {
         bail!(
-            "{} computes wrong numbers: update its driver, leave out --fusion, or use --device cpu",
+            "{} computes wrong numbers: update its driver, try --no-fusion, or use --device cpu",
             chosen.name
         );
     }

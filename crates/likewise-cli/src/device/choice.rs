@@ -134,7 +134,7 @@ fn refuse_wrong_numbers(chosen: &Chosen) -> Result<()> {
         return Ok(());
     }
     bail!(
-        "{} computes wrong numbers: {}. Update its driver, leave out --fusion, use --device cpu, or go on \
+        "{} computes wrong numbers: {}. Update its driver, try --no-fusion, use --device cpu, or go on \
          at your own risk with --skip-self-check",
         chosen.name,
         failed.join(", ")
@@ -143,7 +143,7 @@ fn refuse_wrong_numbers(chosen: &Chosen) -> Result<()> {
 
 /// Settings that must stand before the first tensor exists.
 fn configure(choice: &DeviceChoice) {
-    if !choice.fusion {
+    if choice.no_fusion {
         settings::disable_fusion();
     }
 }

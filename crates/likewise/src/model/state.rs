@@ -31,7 +31,19 @@ pub async fn state_dict<M: Module>(module: &M) -> Result<StateDict> {
             "the parameters could not be read from the device: {error}"
         ))
     })?;
-    Ok(reader.names.into_iter().zip(data).collect())
+    Ok(reader
+        .names
+        .into_iter()
+        .zip(data.into_iter().map(own))
+        .collect())
+}
+
+/// A copy in memory of its own. What the library reads back from a GPU may lie in memory that it
+/// uses again for later transfers (seen with Burn 0.22.1 on wgpu: values kept for a while, then
+/// uploaded, had changed).
+pub(crate) fn own(data: TensorData) -> TensorData {
+    let (shape, dtype) = (data.shape().clone(), data.dtype());
+    TensorData::from_bytes_vec(data.bytes().to_vec(), shape, dtype)
 }
 
 struct Reader {

@@ -505,6 +505,7 @@ async fn read(tensor: Tensor<1>) -> Result<TensorData> {
     tensor
         .into_data_async()
         .await
+        .map(state::own)
         .map_err(|error| Error::Device(format!("reading a tensor failed: {error:?}")))
 }
 

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use burn::BurnConfig;
 use burn::tensor::{Device, DeviceType, Tensor, TensorData};
 use cubecl::config::CubeClRuntimeConfig;
 use cubecl::config::RuntimeConfig;
 use cubecl::config::autotune::AutotuneLevel;
 use libtest_mimic::Trial;
 use safetensors::{Dtype, SafeTensors};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A test that is run once on each kind of device. It fails by panicking.
 pub struct Case {
@@ -60,19 +59,12 @@ pub fn wgsl_device() -> Option<Device> {
     DEVICE
         .get_or_init(|| {
             minimal_tuning();
-            disable_fusion();
             Device::enumerate(DeviceType::Wgpu)
                 .into_vec()
                 .into_iter()
                 .next()
         })
         .clone()
-}
-
-/// As the program does by default: see the chapter on devices in `docs/`.
-fn disable_fusion() {
-    let config = json!({ "fusion": { "beam_search": { "max_explorations": 0 } } });
-    BurnConfig::try_set(serde_json::from_value(config).expect("a configuration of the library"));
 }
 
 /// Careful choice among candidate kernels would take most of the time of these tests.

@@ -241,7 +241,17 @@ fn equals_the_processor(device: &Device) {
 }
 
 fn continues(device: &Device) {
-    let recipe = recipe(&["sampler.batch_size=8", "train.epochs=3"]);
+    // Off the processor steps repeat up to rounding only; there an objective is taken that does not
+    // magnify it by choosing tuples.
+    let mut settings = vec!["sampler.batch_size=8", "train.epochs=3"];
+    if *device != Device::flex() {
+        settings.extend([
+            "miner=",
+            "objective.name=multisimilarity",
+            "optimizer.learning_rate=1e-3",
+        ]);
+    }
+    let recipe = recipe(&settings);
     let whole = run(&recipe, device);
     // From the end of the first epoch, and from the middle of the second.
     let mut source = Waves::new();
@@ -267,12 +277,16 @@ fn continues(device: &Device) {
             assert_eq!(rest.last.optimizer, whole.last.optimizer);
             assert_eq!(rest.epoch_losses, rest_of_whole);
         } else {
-            // Kernels are chosen by measuring, so a GPU repeats itself up to rounding, which a
-            // tuple at a boundary magnifies in the course of the steps.
             let steps = whole.losses.len() - rest.losses.len();
             let next = &whole.losses[steps..steps + 1];
             assert_close("next step", &rest.losses[..1], next, 0.02, 0.1);
-            assert_close("epoch losses", &rest.epoch_losses, rest_of_whole, 0.05, 0.2);
+            assert_close(
+                "epoch losses",
+                &rest.epoch_losses,
+                rest_of_whole,
+                0.02,
+                0.05,
+            );
         }
     }
 }
