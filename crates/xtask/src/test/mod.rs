@@ -12,8 +12,6 @@ use clap::Args;
 use step::{Outcome, Run};
 use summary::Row;
 
-use crate::shell;
-
 /// Options of `cargo xtask test`.
 #[derive(Args)]
 pub struct Options {
