@@ -42,6 +42,10 @@ pub fn cases() -> Vec<Case> {
         norm_differences,
     ));
     cases.push(Case::new("conv::norm_keeps_nan", norm_keeps_nan));
+    cases.push(Case::new(
+        "conv::norm_of_many_values_equals_the_processor",
+        norm_of_many_values,
+    ));
     for (name, epilogue) in EPILOGUES {
         cases.push(Case::new(
             format!("conv::norm_agrees_with_burn_{name}"),
@@ -455,6 +459,63 @@ fn norm_keeps_nan(device: &Device) {
         assert!(
             values(output.output).iter().all(|value| value.is_nan()),
             "{name} hides a NaN"
+        );
+    }
+}
+
+/// A hundred thousand values a channel, where reducing them all at once has gone wrong on GPUs.
+fn norm_of_many_values(device: &Device) {
+    let shape = [112, 3, 32, 32];
+    let noise = |scale: f32| -> Vec<f32> {
+        let count = shape.iter().product::<usize>();
+        (0..count).map(|i| (i as f32 * scale).sin() + 0.1).collect()
+    };
+    let (pixels, weights) = (noise(12.9898), noise(0.7531));
+    let run = |device: &Device| {
+        let device = device.clone().autodiff();
+        let map = |values: &[f32]| {
+            Tensor::<4>::from_data(TensorData::new(values.to_vec(), shape), &device)
+        };
+        let x = map(&pixels).require_grad();
+        let gamma = Tensor::<1>::from_floats([1.0, 0.5, 2.0], &device).require_grad();
+        let beta = Tensor::<1>::from_floats([0.0, -1.0, 0.3], &device).require_grad();
+        let result = batch_norm_train(x.clone(), gamma.clone(), beta.clone(), 1e-5, Epilogue::Relu);
+        let gradients = (result.output.clone() * map(&weights)).sum().backward();
+        (
+            values(result.output.inner()),
+            [values(result.mean.inner()), values(result.variance.inner())].concat(),
+            values(x.grad(&gradients).unwrap()),
+            [gamma, beta]
+                .map(|vector| values(vector.grad(&gradients).unwrap()))
+                .concat(),
+        )
+    };
+    let (here, there) = (run(device), run(&Device::flex()));
+    assert_close("output", &here.0, &there.0, 1e-4, 1e-4);
+    assert_close("statistics", &here.1, &there.1, 1e-5, 1e-5);
+    assert_close_norm("gradient of the map", &here.2, &there.2, 1e-4, 1e-3);
+    assert_close("gradients of scale and shift", &here.3, &there.3, 1.0, 1e-3);
+    for channel in 0..3 {
+        let of_channel: Vec<f64> = pixels
+            .chunks_exact(32 * 32)
+            .skip(channel)
+            .step_by(3)
+            .flatten()
+            .map(|&value| f64::from(value))
+            .collect();
+        let mean = of_channel.iter().sum::<f64>() / of_channel.len() as f64;
+        let variance = of_channel
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>()
+            / of_channel.len() as f64;
+        assert_close("mean", &here.1[channel..=channel], &[mean], 1e-5, 1e-5);
+        assert_close(
+            "variance",
+            &here.1[3 + channel..=3 + channel],
+            &[variance],
+            1e-5,
+            1e-4,
         );
     }
 }
