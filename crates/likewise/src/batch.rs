@@ -1,64 +1,127 @@
 //! A batch as objectives and miners see it: labels on the host, where choices that need no
 //! distance are made, and the same-class relation on the device.
 
+use std::collections::HashMap;
+
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
-/// Labels of one batch of size B.
+/// Label of a place in a memory that holds nothing yet: of no class, neither positive nor negative.
+pub const EMPTY: u32 = u32::MAX;
+
+/// Labels of a batch of R anchors and of the C references they are compared with; the first R
+/// references are the anchors themselves.
 #[derive(Clone, Debug)]
 pub struct BatchLabels {
-    /// Class index of each row, 0..C, on the host.
+    /// Class index of each reference, 0..C, on the host.
     pub host: Vec<u32>,
-    /// The same on the device, `[B]`.
+    /// The same on the device, `[C]`.
     pub device: Tensor<1, Int>,
-    /// `[B, B]`: row and column share their class and are different rows.
+    /// `[R, C]`: anchor and reference share their class and are not the same row.
     pub positive: Tensor<2, Bool>,
-    /// `[B, B]`: row and column are of different classes.
+    /// `[R, C]`: anchor and reference are of different classes.
     pub negative: Tensor<2, Bool>,
+    anchors: usize,
+    members: HashMap<u32, Vec<usize>>,
 }
 
 impl BatchLabels {
-    /// Uploads the labels and both relations to `device` (no read-back). They are constants: an
+    /// Uploads labels and both relations to `device` (no read-back). They are constants: an
     /// autodiff `device` stands for the device it wraps.
     pub fn new(labels: &[u32], device: &Device) -> Self {
+        Self::with_memory(labels, &[], device)
+    }
+
+    /// The same for references that go on with a memory of these labels, [`EMPTY`] where it holds
+    /// nothing.
+    pub fn with_memory(labels: &[u32], memory: &[u32], device: &Device) -> Self {
         let device = &device.clone().inner();
-        let size = labels.len();
-        let pairs = || (0..size).flat_map(|row| (0..size).map(move |column| (row, column)));
-        let relation = |holds: &dyn Fn(usize, usize) -> bool| {
-            let values: Vec<bool> = pairs().map(|(row, column)| holds(row, column)).collect();
-            Tensor::<2, Bool>::from_data(TensorData::new(values, [size, size]), device)
-        };
-        let indices: Vec<i32> = labels.iter().map(|&label| label.cast_signed()).collect();
+        let host = [labels, memory].concat();
+        let (rows, columns) = (labels.len(), host.len());
+        let upload =
+            |values| Tensor::<2, Bool>::from_data(TensorData::new(values, [rows, columns]), device);
+        let mut positive = Vec::with_capacity(rows * columns);
+        let mut negative = Vec::with_capacity(rows * columns);
+        for (row, &label) in labels.iter().enumerate() {
+            positive.extend(host.iter().map(|&other| other == label));
+            negative.extend(host.iter().map(|&other| other != label && other != EMPTY));
+            positive[row * columns + row] = false;
+        }
+        let mut members: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (column, &label) in host.iter().enumerate() {
+            members.entry(label).or_default().push(column);
+        }
+        let indices: Vec<i32> = host.iter().map(|&label| label.cast_signed()).collect();
         Self {
-            host: labels.to_vec(),
-            device: Tensor::from_data(TensorData::new(indices, [size]), device),
-            positive: relation(&|row, column| row != column && labels[row] == labels[column]),
-            negative: relation(&|row, column| labels[row] != labels[column]),
+            device: Tensor::from_data(TensorData::new(indices, [columns]), device),
+            positive: upload(positive),
+            negative: upload(negative),
+            host,
+            anchors: rows,
+            members,
         }
     }
 
-    /// Number of rows B.
+    /// Number of anchors R.
     pub fn len(&self) -> usize {
-        self.host.len()
+        self.anchors
     }
 
     /// Whether the batch has no rows.
     pub fn is_empty(&self) -> bool {
-        self.host.is_empty()
+        self.anchors == 0
     }
 
-    /// Rows of the same class as `row`, without `row` itself.
-    pub fn positives_of(&self, row: usize) -> Vec<usize> {
-        let label = self.host[row];
-        (0..self.len())
-            .filter(|&other| other != row && self.host[other] == label)
-            .collect()
+    /// Number of references C.
+    pub fn references(&self) -> usize {
+        self.host.len()
     }
 
-    /// Rows of other classes than that of `row`.
-    pub fn negatives_of(&self, row: usize) -> Vec<usize> {
-        let label = self.host[row];
-        (0..self.len())
-            .filter(|&other| self.host[other] != label)
-            .collect()
+    /// Class of each anchor on the device, `[R]`.
+    pub fn anchors(&self) -> Tensor<1, Int> {
+        self.device.clone().slice([0..self.anchors])
     }
+
+    /// References of the class of anchor `row`, in ascending order, the anchor itself among them.
+    pub fn class_of(&self, row: usize) -> &[usize] {
+        &self.members[&self.host[row]]
+    }
+
+    /// References of the same class as anchor `row`, in ascending order, without itself.
+    pub fn positives_of(&self, row: usize) -> impl Iterator<Item = usize> + Clone {
+        let class = self.class_of(row).iter().copied();
+        class.filter(move |&other| other != row)
+    }
+
+    /// Number of references of the same class as anchor `row`, without itself.
+    pub fn positive_count(&self, row: usize) -> usize {
+        self.class_of(row).len() - 1
+    }
+
+    /// Number of references of other classes than that of anchor `row`.
+    pub fn negative_count(&self, row: usize) -> usize {
+        let empty = self.members.get(&EMPTY).map_or(0, Vec::len);
+        self.host.len() - empty - self.class_of(row).len()
+    }
+
+    /// 1 for each anchor that has a positive, else 0, `[R]`.
+    pub fn with_positive(&self) -> Tensor<1> {
+        let flags = (0..self.anchors).map(|row| self.positive_count(row) > 0);
+        indicators(&flags.collect::<Vec<_>>(), &self.device.device())
+    }
+
+    /// 1 for each anchor that has both a positive and a negative, else 0, `[R]`.
+    pub fn with_both(&self) -> Tensor<1> {
+        let complete = |row| self.positive_count(row) > 0 && self.negative_count(row) > 0;
+        let flags: Vec<bool> = (0..self.anchors).map(complete).collect();
+        indicators(&flags, &self.device.device())
+    }
+}
+
+/// 1 where true, 0 where false.
+pub(crate) fn indicators(flags: &[bool], device: &Device) -> Tensor<1> {
+    let values: Vec<f32> = flags
+        .iter()
+        .map(|&flag| f32::from(u8::from(flag)))
+        .collect();
+    Tensor::from_data(TensorData::new(values, [flags.len()]), device)
 }

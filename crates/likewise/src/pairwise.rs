@@ -1,73 +1,134 @@
-//! The one B×B matrix that miners and ranking objectives are functions of.
+//! The one matrix that miners and ranking objectives are functions of: every anchor of a batch
+//! against every reference. References are the batch itself, followed by remembered embeddings
+//! where there is a memory.
 
 use std::cell::OnceCell;
 
 use burn::tensor::{Int, Tensor};
 
-/// Pairwise quantities of the embeddings `[B, D]` of a batch, each computed once, when first
-/// asked for, with its gradient.
+use crate::model::l2_normalize;
+
+/// Pairs per row of the matrix up to which single distances are computed from the rows behind
+/// them instead of being picked from the matrix: beyond, the rows would take more memory.
+const SINGLE_PAIRS: usize = 8;
+
+/// Pairwise quantities of anchors `[R, D]` and references `[C, D]`, each computed once, when first
+/// asked for, with its gradient. Anchor r and reference r are the same embedding.
 #[derive(Debug)]
 pub struct Pairwise {
-    embeddings: Tensor<2>,
+    anchors: Tensor<2>,
+    references: Tensor<2>,
     squared_distance: OnceCell<Tensor<2>>,
     distance: OnceCell<Tensor<2>>,
     similarity: OnceCell<Tensor<2>>,
+    unit: OnceCell<Box<Pairwise>>,
 }
 
 impl Pairwise {
-    /// Pairwise quantities of the rows of `embeddings` `[B, D]`.
+    /// Each of the rows of `embeddings` `[B, D]` with each: R = C = B.
     pub fn new(embeddings: Tensor<2>) -> Self {
+        Self::between(embeddings.clone(), embeddings)
+    }
+
+    /// Each of `embeddings` `[B, D]` with each of them and of `memory` `[M, D]`, which gets no
+    /// gradient: R = B, C = B + M.
+    pub fn with_memory(embeddings: Tensor<2>, memory: Tensor<2>) -> Self {
+        let memory = if embeddings.is_autodiff() {
+            Tensor::from_inner(memory)
+        } else {
+            memory
+        };
+        let references = Tensor::cat(vec![embeddings.clone(), memory], 0);
+        Self::between(embeddings, references)
+    }
+
+    fn between(anchors: Tensor<2>, references: Tensor<2>) -> Self {
         Self {
-            embeddings,
+            anchors,
+            references,
             squared_distance: OnceCell::new(),
             distance: OnceCell::new(),
             similarity: OnceCell::new(),
+            unit: OnceCell::new(),
         }
     }
 
-    /// The rows themselves, `[B, D]`.
-    pub fn embeddings(&self) -> Tensor<2> {
-        self.embeddings.clone()
+    /// R and C.
+    pub fn dims(&self) -> [usize; 2] {
+        [self.anchors.dims()[0], self.references.dims()[0]]
     }
 
-    /// ‖x_i − x_j‖², `[B, B]`, computed from differences: exactly 0 for coincident rows.
+    /// D.
+    pub fn dimension(&self) -> usize {
+        self.anchors.dims()[1]
+    }
+
+    /// The embeddings of the batch, `[R, D]`.
+    pub fn anchors(&self) -> Tensor<2> {
+        self.anchors.clone()
+    }
+
+    /// What anchors are compared with, `[C, D]`.
+    pub fn references(&self) -> Tensor<2> {
+        self.references.clone()
+    }
+
+    /// The same for embeddings scaled to length 1. Zero rows stay zero, with a finite gradient.
+    pub fn unit(&self) -> &Self {
+        self.unit.get_or_init(|| {
+            let [rows, columns] = self.dims();
+            let references = l2_normalize(self.references());
+            let anchors = if rows == columns {
+                references.clone()
+            } else {
+                references.clone().slice([0..rows])
+            };
+            Box::new(Self::between(anchors, references))
+        })
+    }
+
+    /// ‖a_r − x_c‖², `[R, C]`, computed from differences: exactly 0 for coincident rows.
     pub fn squared_distance(&self) -> Tensor<2> {
         self.squared_distance
             .get_or_init(|| {
-                likewise_kernels::pairwise_squared_distance(
-                    self.embeddings.clone(),
-                    self.embeddings.clone(),
-                )
+                likewise_kernels::pairwise_squared_distance(self.anchors(), self.references())
             })
             .clone()
     }
 
-    /// ‖x_i − x_j‖, `[B, B]`. The gradient at coincident rows is zero.
+    /// ‖a_r − x_c‖, `[R, C]`. The gradient at coincident rows is zero.
     pub fn distance(&self) -> Tensor<2> {
         self.distance
             .get_or_init(|| root(self.squared_distance()))
             .clone()
     }
 
-    /// ‖x_i − x_j‖ as plain values without gradient, `[B, B]`, for decisions such as mining.
+    /// ‖a_r − x_c‖² as plain values without gradient, `[R, C]`, for decisions such as mining.
+    pub fn squared_distance_values(&self) -> Tensor<2> {
+        self.squared_distance().inner()
+    }
+
+    /// ‖a_r − x_c‖ as plain values without gradient, `[R, C]`.
     pub fn distance_values(&self) -> Tensor<2> {
-        self.squared_distance().inner().sqrt()
+        self.squared_distance_values().sqrt()
     }
 
-    /// ‖x_i − x_j‖² of the pairs (`rows[t]`, `columns[t]`), `[T]`, with gradient. Indices may
-    /// repeat.
+    /// ‖a − x‖² of the pairs (anchor `rows[t]`, reference `columns[t]`), `[T]`, with gradient.
+    /// Indices may repeat.
     pub fn squared_distances(&self, rows: &Tensor<1, Int>, columns: &Tensor<1, Int>) -> Tensor<1> {
-        entries(self.squared_distance(), rows, columns)
+        let [pairs] = rows.dims();
+        if pairs > SINGLE_PAIRS * self.dims()[0] {
+            return entries(self.squared_distance(), rows, columns);
+        }
+        let difference =
+            self.anchors().select(0, rows.clone()) - self.references().select(0, columns.clone());
+        difference.square().sum_dim(1).squeeze_dim(1)
     }
 
-    /// x_i · x_j, `[B, B]`.
+    /// a_r · x_c, `[R, C]`.
     pub fn similarity(&self) -> Tensor<2> {
         self.similarity
-            .get_or_init(|| {
-                self.embeddings
-                    .clone()
-                    .matmul(self.embeddings.clone().transpose())
-            })
+            .get_or_init(|| self.anchors().matmul(self.references().transpose()))
             .clone()
     }
 }

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use std::path::Path;
 
 use likewise::metric::METRICS;
-use likewise::miner::TupleKind;
 use likewise::model::ARCHITECTURES;
 use likewise::{miner, objective, sampler};
 use serde::Serialize;
@@ -32,13 +31,10 @@ fn reference() -> String {
         "# Reference\n\nMade from the tables of the library; defaults are shown as settings.\n",
     );
     text += "\n## Objectives\n\n`[objective] name = ...`\n\n";
-    text += "| name | objective | tuples | unit vectors | learned with the network | settings | source |\n|---|---|---|---|---|---|---|\n";
+    text += "| name | objective | compares | miner of | embeddings | learned with the network | settings | source |\n|---|---|---|---|---|---|---|---|\n";
     for entry in objective::TABLE {
-        let tuples = if entry.tuples == TupleKind::None {
-            "its own"
-        } else {
-            "triplets"
-        };
+        let tuples: Vec<&str> = entry.tuples.iter().map(|kind| kind.name()).collect();
+        let tuples = tuples.join(" or ");
         let learned = if entry.parameters.is_empty() {
             "–".into()
         } else {
@@ -46,21 +42,23 @@ fn reference() -> String {
         };
         let _ = writeln!(
             text,
-            "| `{}` | {} | {tuples} | {} | {learned} | {} | {} |",
+            "| `{}` | {} | {} | {tuples} | {} | {learned} | {} | {} |",
             entry.name,
             entry.title,
-            yes(entry.needs_unit_embeddings),
+            entry.family.name(),
+            entry.embeddings.name(),
             settings(&(entry.default)()),
             entry.paper
         );
     }
-    text += "\n## Miners\n\n`[miner] name = ...`\n\n| name | miner | unit vectors | settings | source |\n|---|---|---|---|---|\n";
+    text += "\n## Miners\n\n`[miner] name = ...`\n\n| name | miner | makes | unit vectors | settings | source |\n|---|---|---|---|---|---|\n";
     for entry in miner::TABLE {
         let _ = writeln!(
             text,
-            "| `{}` | {} | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} |",
             entry.name,
             entry.title,
+            entry.tuples.name(),
             yes(entry.needs_unit_embeddings),
             settings(&(entry.default)()),
             entry.paper

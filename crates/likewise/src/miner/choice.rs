@@ -40,25 +40,42 @@ pub(super) fn or_else(preferred: Tensor<2, Bool>, fallback: Tensor<2, Bool>) -> 
     preferred.bool_or(fallback.bool_and(empty))
 }
 
-/// A uniformly drawn other row of the same class for each row; the row itself where it is the
-/// only one of its class.
+/// The candidate that a number of [0, 1) falls on, all with equal chances, for each row: `[rows]`.
+/// A row without a candidate gives some valid column number.
+pub(super) fn choose_uniformly(candidates: Tensor<2, Bool>, uniform: Tensor<1>) -> Tensor<1, Int> {
+    let [rows, _] = candidates.dims();
+    let count = candidates.clone().float().cumsum(1);
+    let total = candidates.clone().float().sum_dim(1);
+    let number = (uniform.reshape([rows, 1]) * total.clone()).floor();
+    let number = number.min_pair(total.sub_scalar(1.0));
+    let hit = (count - number.add_scalar(1.0)).equal_elem(0.0);
+    hit.bool_and(candidates)
+        .float()
+        .argmax(1)
+        .squeeze_dim::<1>(1)
+}
+
+/// A uniformly drawn other reference of the same class for each anchor; the anchor itself where it
+/// is the only one of its class.
 pub(super) fn uniform_positives(labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Vec<usize> {
     (0..labels.len())
-        .map(|row| uniform(&labels.positives_of(row), rng).unwrap_or(row))
+        .map(|row| uniform(labels.positives_of(row), rng).unwrap_or(row))
         .collect()
 }
 
-/// A uniform draw from `rows`; nothing (and no number used) when it is empty.
-pub(super) fn uniform(rows: &[usize], rng: &mut ChaCha8Rng) -> Option<usize> {
-    (!rows.is_empty()).then(|| rows[rng.random_range(0..rows.len() as u32) as usize])
+/// A uniform draw; nothing (and no number used) when there is nothing to draw from.
+pub(super) fn uniform(
+    rows: impl Iterator<Item = usize> + Clone,
+    rng: &mut ChaCha8Rng,
+) -> Option<usize> {
+    let count = rows.clone().count() as u32;
+    let mut rows = rows;
+    (count > 0).then(|| rows.nth(rng.random_range(0..count) as usize))?
 }
 
-/// Whether each row has both a positive and a negative.
+/// Whether each anchor has both a positive and a negative.
 pub(super) fn complete_anchors(labels: &BatchLabels) -> Vec<bool> {
-    let host = &labels.host;
-    let has_negative = |row: usize| host.iter().any(|&label| label != host[row]);
-    let has_positive = |row: usize| !labels.positives_of(row).is_empty();
     (0..labels.len())
-        .map(|row| has_positive(row) && has_negative(row))
+        .map(|row| labels.positive_count(row) > 0 && labels.negative_count(row) > 0)
         .collect()
 }

@@ -60,7 +60,7 @@ impl TripletMiner for Distance {
     }
 
     fn draw(&self, pairwise: &Pairwise, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Triplets {
-        let [size, dimension] = pairwise.embeddings().dims();
+        let (size, dimension) = (labels.len(), pairwise.dimension());
         let distance = pairwise.distance_values();
         let device = distance.device();
         let positive = indices(&uniform_positives(labels, rng), &device);

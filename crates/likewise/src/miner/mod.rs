@@ -4,59 +4,25 @@
 
 mod choice;
 pub mod distance;
+mod quadruplets;
 pub mod random;
 pub mod rho;
 pub mod semihard;
 pub mod softhard;
 pub mod triplets;
+mod tuples;
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+pub use quadruplets::Quadruplets;
 pub use rho::{RhoSwitch, SwitchMode};
 pub use triplets::Triplets;
+pub use tuples::{NPairs, PairSets, TupleKind, Tuples};
 
 use crate::batch::BatchLabels;
 use crate::pairwise::Pairwise;
 use crate::{Error, Result};
-
-/// The kinds of tuples there are; miners make them and objectives ask for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TupleKind {
-    /// None: the objective uses all pairs of the batch, and takes no miner.
-    None,
-    /// Lists of (anchor, positive, negative).
-    Triplets,
-}
-
-/// The tuples of one batch.
-#[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there is one a batch, and it is only borrowed"
-)]
-pub enum Tuples {
-    /// For objectives that take no miner.
-    None,
-    /// A list of triplets.
-    Triplets(Triplets),
-}
-
-impl Tuples {
-    /// The triplets.
-    ///
-    /// # Errors
-    /// [`Error::Recipe`] when these are tuples of another kind.
-    pub fn triplets(&self) -> Result<&Triplets> {
-        match self {
-            Self::Triplets(triplets) => Ok(triplets),
-            Self::None => Err(Error::Recipe(
-                "the objective needs triplets, but no miner is set: choose one with `[miner] name`"
-                    .into(),
-            )),
-        }
-    }
-}
 
 /// A miner of triplets.
 pub trait TripletMiner {
@@ -76,12 +42,6 @@ pub trait TripletMiner {
             Some(switch) => switch.apply(triplets, labels, rng),
             None => triplets,
         }
-    }
-}
-
-impl From<Triplets> for Tuples {
-    fn from(triplets: Triplets) -> Self {
-        Self::Triplets(triplets)
     }
 }
 
@@ -133,13 +93,12 @@ macro_rules! miners {
                 match self { $(Self::$variant(_) => $name,)* }
             }
 
-            /// The miner, its hyper-parameters checked.
+            /// Refuses hyper-parameters outside their ranges.
             ///
             /// # Errors
             /// [`Error::Recipe`] naming the key, its value and the range allowed.
-            pub fn build(&self) -> Result<Miner> {
-                match self { $(Self::$variant(miner) => miner.validate(),)* }?;
-                Ok(Miner(self.clone()))
+            pub fn validate(&self) -> Result<()> {
+                match self { $(Self::$variant(miner) => miner.validate(),)* }
             }
 
             fn mine(&self, pairwise: &Pairwise, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Tuples {
@@ -168,21 +127,71 @@ impl MinerConfig {
     }
 }
 
-/// A miner whose hyper-parameters have been checked; made by [`MinerConfig::build`].
+/// A miner whose hyper-parameters have been checked, making the tuples an objective takes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Miner(MinerConfig);
+pub struct Miner {
+    config: MinerConfig,
+    makes: TupleKind,
+}
 
 impl Miner {
+    /// A miner of the tuples it makes by itself.
+    ///
+    /// # Errors
+    /// As [`MinerConfig::validate`].
+    pub fn new(config: &MinerConfig) -> Result<Self> {
+        Self::serving(config, &[config.entry().tuples])
+    }
+
+    /// A miner for an objective that takes any of `wanted`.
+    ///
+    /// # Errors
+    /// As [`MinerConfig::validate`]; [`Error::Recipe`] naming the miners that serve if this does
+    /// not.
+    pub fn serving(config: &MinerConfig, wanted: &[TupleKind]) -> Result<Self> {
+        config.validate()?;
+        let made = config.entry().tuples;
+        let makes = wanted.iter().copied().find(|&wanted| made.serves(wanted));
+        let makes = makes.ok_or_else(|| {
+            Error::Recipe(format!(
+                "miner.name = \"{}\" makes {}, which the objective does not take: use {}",
+                config.name(),
+                made.name(),
+                serving(wanted)
+            ))
+        })?;
+        Ok(Self {
+            config: config.clone(),
+            makes,
+        })
+    }
+
     /// Its hyper-parameters.
     pub fn config(&self) -> &MinerConfig {
-        &self.0
+        &self.config
     }
 
     /// The tuples of a batch. `rng` is the batch's own stream
     /// ([`Purpose::Miner`](crate::random::Purpose::Miner)); equal streams give equal tuples.
     pub fn mine(&self, pairwise: &Pairwise, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Tuples {
-        self.0.mine(pairwise, labels, rng)
+        match (self.config.mine(pairwise, labels, rng), self.makes) {
+            (Tuples::Triplets(triplets), TupleKind::Quadruplets) => {
+                Quadruplets::complete(triplets, labels, rng).into()
+            }
+            (tuples, _) => tuples,
+        }
     }
+}
+
+/// The names of the miners that make tuples of the kinds `wanted`, for a message.
+pub fn serving(wanted: &[TupleKind]) -> String {
+    let serves = |entry: &&Entry| wanted.iter().any(|&kind| entry.tuples.serves(kind));
+    let names: Vec<String> = TABLE
+        .iter()
+        .filter(serves)
+        .map(|entry| format!("\"{}\"", entry.name))
+        .collect();
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -194,7 +203,7 @@ mod tests {
         for entry in TABLE {
             let config = (entry.default)();
             assert_eq!(config.name(), entry.name);
-            config.build().unwrap();
+            config.validate().unwrap();
             let text = toml::to_string(&config).unwrap();
             assert_eq!(toml::from_str::<MinerConfig>(&text).unwrap(), config);
             let bare = format!("name = \"{}\"", entry.name);
@@ -239,7 +248,7 @@ mod tests {
             ),
         ] {
             let config: MinerConfig = toml::from_str(text).unwrap();
-            let error = config.build().unwrap_err().to_string();
+            let error = config.validate().unwrap_err().to_string();
             assert!(error.contains(key), "{text}: {error}");
         }
         for text in [

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RhoSwitch, TripletMiner, Triplets, rho};
 use crate::Result;
-use crate::batch::BatchLabels;
+use crate::batch::{BatchLabels, EMPTY};
 use crate::pairwise::Pairwise;
 
 /// B different triplets, uniform over all valid ones (a ≠ p, y_a = y_p ≠ y_n), without
@@ -50,11 +50,11 @@ struct EveryTriplet {
 
 impl EveryTriplet {
     fn new(labels: &BatchLabels) -> Self {
-        let positives: Vec<_> = (0..labels.len())
-            .map(|row| labels.positives_of(row))
+        let positives: Vec<Vec<usize>> = (0..labels.len())
+            .map(|row| labels.positives_of(row).collect())
             .collect();
         let negatives: Vec<_> = (0..labels.len())
-            .map(|row| labels.negatives_of(row))
+            .map(|row| negatives_of(labels, row))
             .collect();
         let mut total = 0;
         let cumulative = positives
@@ -92,6 +92,13 @@ impl EveryTriplet {
             negatives[(within % width) as usize],
         ]
     }
+}
+
+/// References of other classes than that of anchor `row`.
+fn negatives_of(labels: &BatchLabels, row: usize) -> Vec<usize> {
+    let label = labels.host[row];
+    let other = |&column: &usize| ![label, EMPTY].contains(&labels.host[column]);
+    (0..labels.references()).filter(other).collect()
 }
 
 /// `count` different numbers below `total`, every set equally likely (Floyd's algorithm); all of

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Triplets;
 use super::choice::uniform;
-use super::triplets::{indicators, indices};
-use crate::batch::BatchLabels;
+use super::triplets::indices;
+use crate::batch::{BatchLabels, indicators};
 use crate::{Result, check};
 
 /// Replaces each triplet, with probability `p_switch`, by one whose negative is of the anchor's
@@ -65,7 +65,7 @@ impl RhoSwitch {
         let (mut switched, mut eligible) = (vec![false; length], vec![false; length]);
         let mut partner = vec![0; length];
         for (tuple, &anchor) in triplets.anchors.iter().enumerate() {
-            if let Some(row) = uniform(&labels.positives_of(anchor), rng) {
+            if let Some(row) = uniform(labels.positives_of(anchor), rng) {
                 eligible[tuple] = true;
                 switched[tuple] = rng.random_bool(self.p_switch);
                 partner[tuple] = row;

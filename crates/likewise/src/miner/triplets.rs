@@ -3,6 +3,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::batch::indicators;
+
 /// A list of T triplets (anchor, positive, negative) of rows of a batch.
 ///
 /// T is constant from batch to batch (it pads with tuples that are not valid), so that devices
@@ -74,13 +76,4 @@ impl Triplets {
 pub(crate) fn indices(rows: &[usize], device: &Device) -> Tensor<1, Int> {
     let values: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
     Tensor::from_data(TensorData::new(values, [rows.len()]), device)
-}
-
-/// 1 where true, 0 where false.
-pub(crate) fn indicators(flags: &[bool], device: &Device) -> Tensor<1> {
-    let values: Vec<f32> = flags
-        .iter()
-        .map(|&flag| f32::from(u8::from(flag)))
-        .collect();
-    Tensor::from_data(TensorData::new(values, [flags.len()]), device)
 }

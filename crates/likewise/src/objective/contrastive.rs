@@ -3,17 +3,18 @@
 //! beyond a margin.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::reduction::{hinge, mean_over};
-use super::{Outcome, RankingObjective, Setting};
+use super::reduction::{active, hinge, mean_over};
+use super::{Hyperparameters, Outcome, RankingObjective, Setting, Statistic};
 use crate::batch::BatchLabels;
-use crate::miner::Tuples;
+use crate::miner::{PairSets, TupleKind, Tuples};
 use crate::pairwise::{Pairwise, root};
 use crate::{Result, check};
 
-/// mean [d(a,p) − m⁺]₊ + mean [m⁻ − d(a,n)]₊ over triplets, Euclidean (not squared) distances.
+/// mean [d(a,p) − m⁺]₊ + mean [m⁻ − d(a,n)]₊ over triplets, Euclidean (not squared) distances; over
+/// pair sets, the mean over all positive pairs plus that over all negative pairs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContrastiveConfig {
@@ -35,18 +36,20 @@ impl Default for ContrastiveConfig {
     }
 }
 
-impl ContrastiveConfig {
-    pub(super) fn validate(&self) -> Result<()> {
+impl Hyperparameters for ContrastiveConfig {
+    type Objective = Contrastive;
+
+    fn validate(&self) -> Result<()> {
         check::number("objective.pos_margin", self.pos_margin, 0.0..)?;
         check::number("objective.neg_margin", self.neg_margin, 0.0..)?;
         check::number("objective.distance_eps", self.distance_eps, 0.0..)
     }
 
-    pub(super) fn learning_rate(&self) -> Option<f64> {
-        None
+    fn collapsed_loss(&self) -> Option<f64> {
+        Some(self.neg_margin)
     }
 
-    pub(super) fn init(&self, _: Setting, _: &Device) -> Contrastive {
+    fn init(&self, _: Setting, _: &Device) -> Contrastive {
         Contrastive {
             config: self.clone(),
         }
@@ -61,24 +64,53 @@ pub struct Contrastive {
 }
 
 impl RankingObjective for Contrastive {
-    fn forward(&self, pairwise: &Pairwise, _: &BatchLabels, tuples: &Tuples) -> Result<Outcome> {
+    fn forward(
+        &self,
+        pairwise: &Pairwise,
+        labels: &BatchLabels,
+        tuples: &Tuples,
+    ) -> Result<Outcome> {
+        if tuples.kind() == TupleKind::PairSets {
+            return Ok(self.over_pairs(pairwise, &tuples.pair_sets_or_all(labels)?));
+        }
         let triplets = tuples.triplets()?;
-        let to_positive =
-            self.distance(pairwise.squared_distances(&triplets.anchor, &triplets.positive));
-        let to_negative =
-            self.distance(pairwise.squared_distances(&triplets.anchor, &triplets.negative));
-        let pull = hinge(to_positive.sub_scalar(self.config.pos_margin));
-        let push = hinge(
-            to_negative
-                .mul_scalar(-1.0)
-                .add_scalar(self.config.neg_margin),
-        );
+        let distance = |other| self.distance(pairwise.squared_distances(&triplets.anchor, other));
+        let pull = self.pull(distance(&triplets.positive));
+        let push = self.push(distance(&triplets.negative));
         Ok(mean_over(triplets, pull + push))
     }
 }
 
 impl Contrastive {
-    fn distance(&self, squared: Tensor<1>) -> Tensor<1> {
+    /// Mean over the positive pairs plus mean over the negative pairs.
+    fn over_pairs(&self, pairwise: &Pairwise, sets: &PairSets) -> Outcome {
+        let distance = self.distance(pairwise.squared_distance());
+        let mean = |losses: Tensor<2>, pairs: &Tensor<2, Bool>| {
+            let losses = losses.mask_fill(pairs.clone().bool_not(), 0.0);
+            let count = pairs.clone().float().sum().clamp_min(1.0);
+            (active(&losses).sum(), losses.sum() / count)
+        };
+        let (pulled, pull) = mean(self.pull(distance.clone()), &sets.positive);
+        let (pushed, push) = mean(self.push(distance), &sets.negative);
+        Outcome {
+            loss: pull + push,
+            statistics: vec![
+                Statistic::new("positive_pairs", sets.positive.clone().float().sum()),
+                Statistic::new("negative_pairs", sets.negative.clone().float().sum()),
+                Statistic::new("active_pairs", pulled + pushed),
+            ],
+        }
+    }
+
+    fn pull<const N: usize>(&self, distance: Tensor<N>) -> Tensor<N> {
+        hinge(distance.sub_scalar(self.config.pos_margin))
+    }
+
+    fn push<const N: usize>(&self, distance: Tensor<N>) -> Tensor<N> {
+        hinge(distance.mul_scalar(-1.0).add_scalar(self.config.neg_margin))
+    }
+
+    fn distance<const N: usize>(&self, squared: Tensor<N>) -> Tensor<N> {
         if self.config.distance_eps > 0.0 {
             squared.add_scalar(self.config.distance_eps).sqrt()
         } else {

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::reduction::{active, hinge};
-use super::{Outcome, RankingObjective, Setting, Statistic, parameter};
+use super::{Hyperparameters, Outcome, RankingObjective, Setting, Statistic, parameters};
 use crate::batch::BatchLabels;
 use crate::miner::{Triplets, Tuples};
 use crate::pairwise::Pairwise;
@@ -58,8 +58,10 @@ impl Default for MarginConfig {
     }
 }
 
-impl MarginConfig {
-    pub(super) fn validate(&self) -> Result<()> {
+impl Hyperparameters for MarginConfig {
+    type Objective = Margin;
+
+    fn validate(&self) -> Result<()> {
         check::number("objective.margin", self.margin, 0.0..)?;
         check::number("objective.beta", self.beta, 0.0..)?;
         check::number("objective.nu", self.nu, 0.0..)?;
@@ -73,14 +75,20 @@ impl MarginConfig {
         Ok(())
     }
 
-    pub(super) fn learning_rate(&self) -> Option<f64> {
+    fn learning_rate(&self) -> Option<f64> {
         (!self.beta_constant).then_some(self.learning_rate)
     }
 
-    pub(super) fn init(&self, setting: Setting, device: &Device) -> Margin {
-        let initial = || Tensor::full([setting.classes], self.beta, device);
+    /// Both distances are 0: only the push remains.
+    fn collapsed_loss(&self) -> Option<f64> {
+        self.beta_constant.then_some(self.beta + self.margin)
+    }
+
+    fn init(&self, setting: Setting, device: &Device) -> Margin {
+        let table =
+            || parameters(setting, device).constant("beta", [setting.classes], self.beta as f32);
         Margin {
-            beta: (!self.beta_constant).then(|| parameter("objective.margin.beta", initial())),
+            beta: (!self.beta_constant).then(table),
             config: self.clone(),
         }
     }
@@ -142,7 +150,7 @@ impl Margin {
         match &self.beta {
             Some(beta) => beta
                 .val()
-                .select(0, labels.device.clone().select(0, triplets.anchor.clone())),
+                .select(0, labels.anchors().select(0, triplets.anchor.clone())),
             None => triplets.valid.full_like(self.config.beta),
         }
     }

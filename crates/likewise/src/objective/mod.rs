@@ -7,15 +7,13 @@ pub mod multisimilarity;
 mod reduction;
 pub mod triplet;
 
-use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::batch::BatchLabels;
 use crate::miner::{TupleKind, Tuples};
+use crate::model::init::ParameterSource;
 use crate::pairwise::Pairwise;
-use crate::random::name_hash;
 
 /// What an objective says about a batch; everything stays on the device.
 #[derive(Clone, Debug)]
@@ -36,7 +34,8 @@ pub struct Statistic {
 }
 
 impl Statistic {
-    fn new(name: &'static str, value: Tensor<1>) -> Self {
+    /// A number with its name; the gradient is left behind.
+    pub fn new(name: &'static str, value: Tensor<1>) -> Self {
         Self {
             name,
             value: value.inner(),
@@ -71,31 +70,124 @@ pub trait RankingObjective {
     ) -> Result<Outcome>;
 }
 
+/// The hyper-parameters of an objective: what a recipe's `[objective]` table holds beside the name.
+pub trait Hyperparameters: Default {
+    /// What they are the hyper-parameters of.
+    type Objective;
+
+    /// Refuses values outside their ranges.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`](crate::Error::Recipe) naming the key, its value and the range.
+    fn validate(&self) -> Result<()>;
+
+    /// Learning rate of the objective's own parameters, which take no weight decay; without one
+    /// they move at the network's.
+    fn learning_rate(&self) -> Option<f64> {
+        None
+    }
+
+    /// The loss of a batch whose embeddings all coincide, if that is a constant: a loss that stays
+    /// there has learned nothing.
+    fn collapsed_loss(&self) -> Option<f64> {
+        None
+    }
+
+    /// Whether the lengths of the embeddings are part of the loss, so that unit vectors would make
+    /// a part of it constant.
+    fn penalises_norm(&self) -> bool {
+        false
+    }
+
+    /// The objective with its parameters at their initial values on `device`.
+    fn init(&self, setting: Setting, device: &Device) -> Self::Objective;
+}
+
+/// What an objective compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Tuples that a miner chooses.
+    Tuples,
+    /// All pairs of the batch, unless a miner chooses among them.
+    Pairs,
+    /// Embeddings with learned representatives of the classes.
+    Proxies,
+}
+
+impl Family {
+    /// Name in documentation.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tuples => "tuples",
+            Self::Pairs => "pairs",
+            Self::Proxies => "proxies",
+        }
+    }
+}
+
+/// Which embeddings an objective is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Embeddings {
+    /// Any: their length is of no importance, or part of what is learned.
+    Any,
+    /// Unit vectors only.
+    Unit,
+    /// Vectors of any length, which is part of the loss.
+    Raw,
+}
+
+impl Embeddings {
+    /// Name in documentation.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Unit => "unit",
+            Self::Raw => "raw",
+        }
+    }
+}
+
 /// One line of [`TABLE`].
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
+pub struct Entry<Config = ObjectiveConfig> {
     /// Name in recipes.
     pub name: &'static str,
     /// Name for people.
     pub title: &'static str,
     /// Where it was published.
     pub paper: &'static str,
-    /// Tuples it needs from a miner.
-    pub tuples: TupleKind,
+    /// What it compares.
+    pub family: Family,
+    /// Tuples it takes; [`TupleKind::None`] among them if it needs no miner.
+    pub tuples: &'static [TupleKind],
+    /// Embeddings it is meant for.
+    pub embeddings: Embeddings,
     /// Names of the parameters that are learned along with the network.
     pub parameters: &'static [&'static str],
-    /// Whether it is only meant for unit vectors.
-    pub needs_unit_embeddings: bool,
     /// The objective with its default hyper-parameters; serialise it to list them.
-    pub default: fn() -> ObjectiveConfig,
+    pub default: fn() -> Config,
 }
 
-/// Makes both enums, their dispatch and the table from one line an objective: `Variant(module
-/// type, hyper-parameter type) "name", tuples, unit vectors, [parameters], "title", "paper"`.
+impl<Config> Entry<Config> {
+    /// Whether it cannot be used without a miner.
+    pub fn needs_miner(&self) -> bool {
+        !self.tuples.contains(&TupleKind::None)
+    }
+
+    /// Whether tuples of this kind serve it.
+    pub fn takes(&self, made: TupleKind) -> bool {
+        self.tuples.iter().any(|&wanted| made.serves(wanted))
+    }
+}
+
+/// Makes the enums `ObjectiveConfig` and `Objective`, their dispatch and the `TABLE` from one line
+/// an objective: `Variant(module type, hyper-parameter type) "name", Family, [tuple kinds],
+/// Embeddings, [parameters], "title", "paper";`.
+#[macro_export]
 macro_rules! objectives {
-    ($($variant:ident($objective:ty, $config:ty) $name:literal, $tuples:ident, $unit:literal, [$($parameter:literal),*], $title:literal, $paper:literal;)*) => {
+    ($($variant:ident($objective:ty, $config:ty) $name:literal, $family:ident, [$($tuples:ident),*], $embeddings:ident, [$($parameter:literal),*], $title:literal, $paper:literal;)*) => {
         /// An objective and its hyper-parameters, as a recipe's `[objective]` states them.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(tag = "name")]
         pub enum ObjectiveConfig {
             $(
@@ -106,7 +198,7 @@ macro_rules! objectives {
         }
 
         /// An objective with its parameters.
-        #[derive(Module, Debug)]
+        #[derive(burn::module::Module, Debug)]
         pub enum Objective {
             $(
                 #[doc = concat!($title, ".")]
@@ -115,15 +207,21 @@ macro_rules! objectives {
         }
 
         /// Every objective, in the order in which help and menus show them.
-        pub const TABLE: &[Entry] = &[$(Entry {
+        pub const TABLE: &[$crate::objective::Entry<ObjectiveConfig>] = &[$($crate::objective::Entry {
             name: $name,
             title: $title,
             paper: $paper,
-            tuples: TupleKind::$tuples,
+            family: $crate::objective::Family::$family,
+            tuples: &[$($crate::miner::TupleKind::$tuples),*],
+            embeddings: $crate::objective::Embeddings::$embeddings,
             parameters: &[$($parameter),*],
-            needs_unit_embeddings: $unit,
             default: || ObjectiveConfig::$variant(<$config>::default()),
         },)*];
+
+        /// The line of [`TABLE`] with this name.
+        pub fn entry(name: &str) -> Option<&'static $crate::objective::Entry<ObjectiveConfig>> {
+            TABLE.iter().find(|entry| entry.name == name)
+        }
 
         impl ObjectiveConfig {
             /// The name in recipes.
@@ -131,18 +229,33 @@ macro_rules! objectives {
                 match self { $(Self::$variant(_) => $name,)* }
             }
 
+            /// The line of [`TABLE`] about this objective.
+            pub fn entry(&self) -> &'static $crate::objective::Entry<ObjectiveConfig> {
+                entry(self.name()).expect("the table and the enum are made from the same lines")
+            }
+
             /// Refuses hyper-parameters outside their ranges.
             ///
             /// # Errors
-            /// [`Error::Recipe`](crate::Error::Recipe) naming the key, its value and the range.
-            pub fn validate(&self) -> Result<()> {
-                match self { $(Self::$variant(config) => config.validate(),)* }
+            /// [`Error::Recipe`]($crate::Error::Recipe) naming the key, its value and the range.
+            pub fn validate(&self) -> $crate::Result<()> {
+                match self { $(Self::$variant(config) => $crate::objective::Hyperparameters::validate(config),)* }
             }
 
             /// Learning rate of the objective's own parameters (which take no weight decay);
-            /// nothing if it has none.
+            /// nothing if they have the network's, or if there are none.
             pub fn learning_rate(&self) -> Option<f64> {
-                match self { $(Self::$variant(config) => config.learning_rate(),)* }
+                match self { $(Self::$variant(config) => $crate::objective::Hyperparameters::learning_rate(config),)* }
+            }
+
+            /// The loss of a batch whose embeddings all coincide, if that is a constant.
+            pub fn collapsed_loss(&self) -> Option<f64> {
+                match self { $(Self::$variant(config) => $crate::objective::Hyperparameters::collapsed_loss(config),)* }
+            }
+
+            /// Whether the lengths of the embeddings are part of the loss.
+            pub fn penalises_norm(&self) -> bool {
+                match self { $(Self::$variant(config) => $crate::objective::Hyperparameters::penalises_norm(config),)* }
             }
 
             /// The objective, its hyper-parameters checked and its parameters at their initial
@@ -150,16 +263,23 @@ macro_rules! objectives {
             ///
             /// # Errors
             /// As [`validate`](Self::validate).
-            pub fn init(&self, setting: Setting, device: &Device) -> Result<Objective> {
+            pub fn init(&self, setting: $crate::objective::Setting, device: &burn::tensor::Device) -> $crate::Result<Objective> {
                 self.validate()?;
                 Ok(match self {
-                    $(Self::$variant(config) => Objective::$variant(config.init(setting, device)),)*
+                    $(Self::$variant(config) => Objective::$variant(
+                        $crate::objective::Hyperparameters::init(config, setting, device),
+                    ),)*
                 })
             }
         }
 
-        impl RankingObjective for Objective {
-            fn forward(&self, pairwise: &Pairwise, labels: &BatchLabels, tuples: &Tuples) -> Result<Outcome> {
+        impl $crate::objective::RankingObjective for Objective {
+            fn forward(
+                &self,
+                pairwise: &$crate::pairwise::Pairwise,
+                labels: &$crate::batch::BatchLabels,
+                tuples: &$crate::miner::Tuples,
+            ) -> $crate::Result<$crate::objective::Outcome> {
                 match self {
                     $(Self::$variant(objective) => objective.forward(pairwise, labels, tuples),)*
                 }
@@ -169,32 +289,22 @@ macro_rules! objectives {
 }
 
 objectives! {
-    Contrastive(contrastive::Contrastive, contrastive::ContrastiveConfig) "contrastive", Triplets, false, [], "Contrastive", "Hadsell et al., Dimensionality Reduction by Learning an Invariant Mapping, 2006";
-    Triplet(triplet::Triplet, triplet::TripletConfig) "triplet", Triplets, false, [], "Triplet", "Schroff et al., FaceNet: A Unified Embedding for Face Recognition and Clustering, 2015";
-    Margin(margin::Margin, margin::MarginConfig) "margin", Triplets, false, ["beta"], "Margin", "Wu et al., Sampling Matters in Deep Embedding Learning, 2017";
-    Multisimilarity(multisimilarity::Multisimilarity, multisimilarity::MultisimilarityConfig) "multisimilarity", None, true, [], "Multi-similarity", "Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning, 2019";
+    Contrastive(contrastive::Contrastive, contrastive::ContrastiveConfig) "contrastive", Tuples, [Triplets, PairSets], Any, [], "Contrastive", "Hadsell et al., Dimensionality Reduction by Learning an Invariant Mapping, 2006";
+    Triplet(triplet::Triplet, triplet::TripletConfig) "triplet", Tuples, [Triplets], Any, [], "Triplet", "Schroff et al., FaceNet: A Unified Embedding for Face Recognition and Clustering, 2015";
+    Margin(margin::Margin, margin::MarginConfig) "margin", Tuples, [Triplets], Any, ["beta"], "Margin", "Wu et al., Sampling Matters in Deep Embedding Learning, 2017";
+    Multisimilarity(multisimilarity::Multisimilarity, multisimilarity::MultisimilarityConfig) "multisimilarity", Pairs, [None], Unit, [], "Multi-similarity", "Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning, 2019";
 }
 
-/// The line of [`TABLE`] with this name.
-pub fn entry(name: &str) -> Option<&'static Entry> {
-    TABLE.iter().find(|entry| entry.name == name)
-}
-
-impl ObjectiveConfig {
-    /// The line of [`TABLE`] about this objective.
-    pub fn entry(&self) -> &'static Entry {
-        entry(self.name()).expect("the table and the enum are made from the same lines")
-    }
-}
-
-/// A trainable parameter whose identity is its `path`, so that optimiser states of a checkpoint
-/// find it again.
-fn parameter<const D: usize>(path: &str, initial: Tensor<D>) -> Param<Tensor<D>> {
-    Param::initialized(ParamId::from(name_hash(path)), initial).set_require_grad(true)
+/// Source of the initial values of an objective's parameters. Names given to it must be those of
+/// the module's fields.
+pub fn parameters(setting: Setting, device: &Device) -> ParameterSource {
+    ParameterSource::new(setting.seed, "objective", device)
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::module::Module;
+
     use super::*;
 
     const SETTING: Setting = Setting {
@@ -216,10 +326,6 @@ mod tests {
             let text = toml::to_string(&config).unwrap();
             assert_eq!(parse(&text), config);
             assert_eq!(parse(&format!("name = \"{}\"", entry.name)), config);
-            assert_eq!(
-                config.learning_rate().is_some(),
-                !entry.parameters.is_empty()
-            );
             let objective = config.init(SETTING, &Device::flex()).unwrap();
             assert_eq!(
                 objective.num_params() > 0,

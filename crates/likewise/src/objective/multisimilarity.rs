@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, RankingObjective, Setting, Statistic};
+use super::{Hyperparameters, Outcome, RankingObjective, Setting, Statistic};
 use crate::batch::BatchLabels;
 use crate::miner::Tuples;
 use crate::pairwise::Pairwise;
@@ -42,19 +42,17 @@ impl Default for MultisimilarityConfig {
     }
 }
 
-impl MultisimilarityConfig {
-    pub(super) fn validate(&self) -> Result<()> {
+impl Hyperparameters for MultisimilarityConfig {
+    type Objective = Multisimilarity;
+
+    fn validate(&self) -> Result<()> {
         check::number("objective.pos_weight", self.pos_weight, check::POSITIVE)?;
         check::number("objective.neg_weight", self.neg_weight, check::POSITIVE)?;
         check::number("objective.margin", self.margin, 0.0..)?;
         check::number("objective.thresh", self.thresh, ..)
     }
 
-    pub(super) fn learning_rate(&self) -> Option<f64> {
-        None
-    }
-
-    pub(super) fn init(&self, _: Setting, _: &Device) -> Multisimilarity {
+    fn init(&self, _: Setting, _: &Device) -> Multisimilarity {
         Multisimilarity {
             config: self.clone(),
         }

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::reduction::{hinge, mean_over};
-use super::{Outcome, RankingObjective, Setting};
+use super::{Hyperparameters, Outcome, RankingObjective, Setting};
 use crate::batch::BatchLabels;
 use crate::miner::Tuples;
 use crate::pairwise::Pairwise;
@@ -26,16 +26,18 @@ impl Default for TripletConfig {
     }
 }
 
-impl TripletConfig {
-    pub(super) fn validate(&self) -> Result<()> {
+impl Hyperparameters for TripletConfig {
+    type Objective = Triplet;
+
+    fn validate(&self) -> Result<()> {
         check::number("objective.margin", self.margin, 0.0..)
     }
 
-    pub(super) fn learning_rate(&self) -> Option<f64> {
-        None
+    fn collapsed_loss(&self) -> Option<f64> {
+        Some(self.margin)
     }
 
-    pub(super) fn init(&self, _: Setting, _: &Device) -> Triplet {
+    fn init(&self, _: Setting, _: &Device) -> Triplet {
         Triplet {
             config: self.clone(),
         }

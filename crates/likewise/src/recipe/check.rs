@@ -2,6 +2,7 @@
 
 use super::Recipe;
 use crate::miner::{self, TupleKind};
+use crate::objective::Embeddings;
 use crate::{Error, Result};
 
 impl Recipe {
@@ -80,48 +81,56 @@ impl Recipe {
     fn check_tuples(&self) -> Result<()> {
         let objective = self.objective.entry();
         match &self.miner {
-            None if objective.tuples == TupleKind::None => Ok(()),
+            None if !objective.needs_miner() => Ok(()),
             None => Err(Error::Recipe(format!(
                 "objective.name = \"{}\" needs tuples, but there is no [miner] table: add one with \
                  name = {}",
                 objective.name,
-                miners_of(objective.tuples)
+                miner::serving(objective.tuples)
             ))),
-            Some(miner) if objective.tuples == TupleKind::None => Err(Error::Recipe(format!(
+            Some(miner) if objective.tuples == [TupleKind::None] => Err(Error::Recipe(format!(
                 "objective.name = \"{}\" chooses its own pairs: remove the [miner] table (found \
                  name = \"{}\")",
                 objective.name,
                 miner.name()
             ))),
-            Some(miner) if miner.entry().tuples != objective.tuples => Err(Error::Recipe(format!(
-                "miner.name = \"{}\" does not make the tuples that objective.name = \"{}\" takes: \
-                 use {}",
+            Some(miner) if !objective.takes(miner.entry().tuples) => Err(Error::Recipe(format!(
+                "miner.name = \"{}\" makes {}, not what objective.name = \"{}\" takes: use {}",
                 miner.name(),
+                miner.entry().tuples.name(),
                 objective.name,
-                miners_of(objective.tuples)
+                miner::serving(objective.tuples)
             ))),
-            Some(miner) => miner.build().map(|_| ()),
+            Some(miner) => miner.validate(),
         }
     }
 
     fn check_embeddings(&self) -> Result<()> {
+        let normalized = self.model.normalize;
         let miner = self
             .miner
             .as_ref()
             .filter(|miner| miner.entry().needs_unit_embeddings);
         let needs_unit = match miner {
-            Some(miner) => format!("miner.name = \"{}\"", miner.name()),
-            None if self.objective.entry().needs_unit_embeddings => {
-                format!("objective.name = \"{}\"", self.objective.name())
-            }
-            None => return Ok(()),
+            Some(miner) => Some(format!("miner.name = \"{}\"", miner.name())),
+            None => (self.objective.entry().embeddings == Embeddings::Unit)
+                .then(|| format!("objective.name = \"{}\"", self.objective.name())),
         };
-        if self.model.normalize {
-            return Ok(());
+        if let Some(what) = needs_unit
+            && !normalized
+        {
+            return Err(Error::Recipe(format!(
+                "{what} is defined for embeddings of length 1 only: set model.normalize = true"
+            )));
         }
-        Err(Error::Recipe(format!(
-            "{needs_unit} is defined for embeddings of length 1 only: set model.normalize = true"
-        )))
+        if self.objective.penalises_norm() && normalized {
+            return Err(Error::Recipe(format!(
+                "objective.name = \"{}\" penalises the length of embeddings (objective.l2), which is \
+                 always 1 here: set model.normalize = false, or objective.l2 = 0",
+                self.objective.name()
+            )));
+        }
+        Ok(())
     }
 
     fn check_evaluation(&self) -> Result<()> {
@@ -154,13 +163,4 @@ impl Recipe {
         }
         Ok(())
     }
-}
-
-/// The miners that make `tuples`, for a message.
-fn miners_of(tuples: TupleKind) -> String {
-    let names = miner::TABLE.iter().filter(|entry| entry.tuples == tuples);
-    names
-        .map(|entry| format!("\"{}\"", entry.name))
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::batch::BatchLabels;
 use crate::metric::{self, Direction, MetricSet, MetricValues, Quantity};
-use crate::miner::{Miner, MinerConfig, Tuples};
+use crate::miner::{Miner, Tuples};
 use crate::model::state;
 use crate::objective::RankingObjective;
 use crate::pairwise::Pairwise;
@@ -89,7 +89,11 @@ impl Trainer {
             best_changed: false,
             batches_per_epoch: u32::try_from(batches).unwrap_or(u32::MAX),
             classes,
-            miner: recipe.miner.as_ref().map(MinerConfig::build).transpose()?,
+            miner: recipe
+                .miner
+                .as_ref()
+                .map(|miner| Miner::serving(miner, recipe.objective.entry().tuples))
+                .transpose()?,
             progress: Progress {
                 epoch: 1,
                 ..Progress::default()

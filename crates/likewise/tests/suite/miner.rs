@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Device, Int, Tensor};
 use likewise::batch::BatchLabels;
-use likewise::miner::{MinerConfig, TABLE, Triplets, Tuples};
+use likewise::miner::{Miner, MinerConfig, TABLE, Triplets, Tuples};
 use likewise::objective::{ObjectiveConfig, RankingObjective, Setting};
 use likewise::pairwise::Pairwise;
 use likewise::random::{Purpose, stream};
@@ -121,9 +121,9 @@ fn miner(text: &str) -> MinerConfig {
 /// The tuples of one batch.
 fn mine(config: &MinerConfig, pairwise: &Pairwise, labels: &BatchLabels, seed: u64) -> Triplets {
     let mut rng = stream(seed, Purpose::Miner, 0, 0, 0);
-    match config.build().unwrap().mine(pairwise, labels, &mut rng) {
+    match Miner::new(config).unwrap().mine(pairwise, labels, &mut rng) {
         Tuples::Triplets(triplets) => triplets,
-        other @ Tuples::None => panic!("{config:?} made {other:?}"),
+        other => panic!("{config:?} made {other:?}"),
     }
 }
 

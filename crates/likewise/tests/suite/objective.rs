@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::Param;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use likewise::batch::BatchLabels;
 use likewise::miner::{Triplets, Tuples};
+use likewise::model::state;
 use likewise::objective::{
     self, Objective, ObjectiveConfig, Outcome, RankingObjective, Setting, TABLE,
 };
@@ -153,13 +154,10 @@ impl Golden<'_> {
             1e-6,
             1e-5,
         );
-        for (parameter, actual) in parameters(&objective) {
+        for (parameter, actual) in parameter_gradients(&objective, &gradients) {
             if let Some(expected) = self.find(&format!("grad_{parameter}"))
                 && loss == "loss"
             {
-                let actual = actual
-                    .grad(&gradients)
-                    .map_or(vec![0.0; expected.values.len()], values);
                 assert_close_norm(
                     &format!("{what}, {parameter}"),
                     &actual,
@@ -193,15 +191,14 @@ impl Golden<'_> {
             seed: 0,
         };
         let mut objective = config.init(setting, device).unwrap();
-        for (parameter, input) in self.case["parameter_inputs"].as_object().unwrap() {
+        let tables = self.case["parameter_inputs"].as_object().unwrap();
+        let tables = tables.iter().map(|(parameter, input)| {
             let table = &self.inputs[input.as_str().unwrap()];
-            match (&mut objective, parameter.as_str()) {
-                (Objective::Margin(margin), "beta") => {
-                    margin.beta = Some(Param::from_tensor(table.tensor(device)));
-                }
-                _ => panic!("unknown parameter {parameter}"),
-            }
-        }
+            let values: Vec<f32> = table.values.iter().map(|&value| value as f32).collect();
+            let data = TensorData::new(values, table.shape.clone());
+            (parameter.clone(), data)
+        });
+        state::load_state_dict(&mut objective, &tables.collect()).unwrap();
         objective
     }
 
@@ -213,16 +210,35 @@ impl Golden<'_> {
     }
 }
 
-/// Parameters of an objective by name.
-fn parameters(objective: &Objective) -> Vec<(&'static str, Tensor<1>)> {
-    match objective {
-        Objective::Margin(margin) => margin
-            .beta
-            .iter()
-            .map(|beta| ("beta", beta.val()))
-            .collect(),
-        _ => Vec::new(),
+/// Gradients of an objective's parameters by name; zeros where there is none.
+fn parameter_gradients(objective: &Objective, gradients: &Gradients) -> BTreeMap<String, Vec<f64>> {
+    struct Visitor<'a> {
+        gradients: &'a Gradients,
+        path: Vec<String>,
+        found: BTreeMap<String, Vec<f64>>,
     }
+    impl ModuleVisitor for Visitor<'_> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.into());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let value = param.val();
+            let size = value.shape().num_elements();
+            let gradient = value.grad(self.gradients).map_or(vec![0.0; size], values);
+            let name = self.path.last().expect("a field").clone();
+            self.found.insert(name, gradient);
+        }
+    }
+    let mut visitor = Visitor {
+        gradients,
+        path: Vec::new(),
+        found: BTreeMap::new(),
+    };
+    objective.visit(&mut visitor);
+    visitor.found
 }
 
 fn rows(array: &Array) -> Vec<[usize; 3]> {
