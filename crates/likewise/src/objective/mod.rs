@@ -2,10 +2,13 @@
 //! tuples of a miner; those with parameters of their own are learned along with the network.
 
 pub mod contrastive;
+mod cross_batch_memory;
 pub mod margin;
 pub mod multisimilarity;
 mod reduction;
 pub mod triplet;
+
+pub use cross_batch_memory::{CrossBatchMemory, CrossBatchSettings};
 
 use burn::tensor::{Device, Tensor};
 

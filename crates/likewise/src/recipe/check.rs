@@ -2,7 +2,7 @@
 
 use super::Recipe;
 use crate::miner::{self, TupleKind};
-use crate::objective::Embeddings;
+use crate::objective::{Embeddings, Family};
 use crate::{Error, Result};
 
 impl Recipe {
@@ -14,9 +14,15 @@ impl Recipe {
         self.objective.validate()?;
         self.check_tuples()?;
         self.check_embeddings()?;
+        self.check_memory()?;
         self.model
             .feature_dim([3, self.data.image_size, self.data.image_size])?;
         self.check_evaluation()?;
+        if self.train.chunk_size == Some(0) {
+            return Err(Error::Recipe(
+                "train.chunk_size = 0: at least 1 (or leave it out to embed whole batches)".into(),
+            ));
+        }
         if self.train.epochs == 0 {
             return Err(Error::Recipe("train.epochs = 0: at least 1".into()));
         }
@@ -127,6 +133,21 @@ impl Recipe {
             return Err(Error::Recipe(format!(
                 "objective.name = \"{}\" penalises the length of embeddings (objective.l2), which is \
                  always 1 here: set model.normalize = false, or objective.l2 = 0",
+                self.objective.name()
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_memory(&self) -> Result<()> {
+        let Some(memory) = &self.cross_batch_memory else {
+            return Ok(());
+        };
+        memory.validate()?;
+        if self.objective.entry().family == Family::Proxies {
+            return Err(Error::Recipe(format!(
+                "objective.name = \"{}\" compares with its proxies, not with other embeddings: remove \
+                 the [cross_batch_memory] table",
                 self.objective.name()
             )));
         }

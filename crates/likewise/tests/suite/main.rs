@@ -7,8 +7,10 @@ mod kernels;
 mod miner;
 mod model;
 mod objective;
+mod step;
 mod support;
 mod train;
+mod waves;
 
 use libtest_mimic::{Arguments, Trial};
 use support::Case;
@@ -21,6 +23,7 @@ fn main() {
         miner::cases(),
         model::cases(),
         objective::cases(),
+        step::cases(),
         train::cases(),
     ]
     .into_iter()
