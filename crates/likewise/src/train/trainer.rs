@@ -371,9 +371,9 @@ impl Trainer {
             .map(|batch| {
                 self.recipe
                     .sampler
-                    .batch(&self.classes, self.recipe.seed, epoch, batch)
+                    .batch(&self.classes, None, self.recipe.seed, epoch, batch)
             })
-            .collect();
+            .collect::<Result<_>>()?;
         source.begin(Pass::Training {
             epoch,
             first_batch,
