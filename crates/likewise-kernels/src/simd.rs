@@ -59,17 +59,17 @@ macro_rules! vectorized {
                 body($($argument),*)
             }
 
-            match $crate::conv::simd::instruction_set() {
+            match $crate::simd::instruction_set() {
                 // SAFETY: `instruction_set` has found these instructions on this processor.
                 #[cfg(target_arch = "x86_64")]
-                $crate::conv::simd::InstructionSet::Avx512 => unsafe { avx512($($argument),*) },
+                $crate::simd::InstructionSet::Avx512 => unsafe { avx512($($argument),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::conv::simd::InstructionSet::Avx2 => unsafe { avx2($($argument),*) },
-                $crate::conv::simd::InstructionSet::Baseline => body($($argument),*),
+                $crate::simd::InstructionSet::Avx2 => unsafe { avx2($($argument),*) },
+                $crate::simd::InstructionSet::Baseline => body($($argument),*),
             }
         }
     };
 }
 
-pub(super) use vectorized;
+pub(crate) use vectorized;
