@@ -1,11 +1,16 @@
 //! Random choices of one column in each row of a matrix, without a read-back: the host draws one
 //! uniform number per row, the device finds the column it falls on.
 
+mod flex;
+mod operation;
 mod sphere;
 mod twin;
 
-use burn::tensor::{Bool, Int, Tensor};
+use burn::backend::Dispatch;
+use burn::tensor::{Bool, DType, Int, Tensor};
 
+use crate::flex::has_loops;
+use operation::{Choice, Weights};
 use sphere::Sphere;
 
 /// For each row of `candidates` `[R, C]`, one of them, all with the same chance: number ⌊u·n⌋ of
@@ -16,6 +21,24 @@ use sphere::Sphere;
 ///
 /// If there are not as many uniform numbers as rows.
 pub fn choose_uniform(candidates: Tensor<2, Bool>, uniform: Tensor<1>) -> Tensor<1, Int> {
+    check("choose_uniform", &candidates, &uniform);
+    if candidates.dims()[1] == 0 || !has_loops(&uniform) {
+        return twin::uniform(candidates.inner(), uniform.inner());
+    }
+    let dtype = uniform.device().settings().int_dtype;
+    Tensor::from_dispatch(Dispatch::row_choice_uniform(
+        candidates.inner().into_dispatch(),
+        uniform.inner().into_dispatch(),
+        dtype,
+    ))
+}
+
+/// The same as [`choose_uniform`] from Burn's own tensor operations.
+///
+/// # Panics
+///
+/// If there are not as many uniform numbers as rows.
+pub fn choose_uniform_twin(candidates: Tensor<2, Bool>, uniform: Tensor<1>) -> Tensor<1, Int> {
     check("choose_uniform", &candidates, &uniform);
     twin::uniform(candidates.inner(), uniform.inner())
 }
@@ -41,6 +64,22 @@ pub fn choose_weighted(
 ) -> Tensor<1, Int> {
     check("choose_weighted", &candidates, &uniform);
     check_shapes("choose_weighted", &log_weights, &candidates);
+    weighted(log_weights, candidates, uniform, Weights::Logarithms)
+}
+
+/// The same as [`choose_weighted`] from Burn's own tensor operations.
+///
+/// # Panics
+///
+/// If `log_weights` and `candidates` differ in shape, or there are not as many uniform numbers as
+/// rows.
+pub fn choose_weighted_twin(
+    log_weights: Tensor<2>,
+    candidates: Tensor<2, Bool>,
+    uniform: Tensor<1>,
+) -> Tensor<1, Int> {
+    check("choose_weighted", &candidates, &uniform);
+    check_shapes("choose_weighted", &log_weights, &candidates);
     twin::weighted(log_weights.inner(), candidates.inner(), uniform.inner())
 }
 
@@ -60,9 +99,49 @@ pub fn choose_on_sphere(
 ) -> Tensor<1, Int> {
     check("choose_on_sphere", &candidates, &uniform);
     check_shapes("choose_on_sphere", &squared_distances, &candidates);
-    let sphere = Sphere::new(dimension, lower_cutoff);
-    let log_weights = sphere.log_weights(squared_distances.inner());
-    twin::weighted(log_weights, candidates.inner(), uniform.inner())
+    let weights = Weights::Sphere(Sphere::new(dimension, lower_cutoff));
+    weighted(squared_distances, candidates, uniform, weights)
+}
+
+/// The same as [`choose_on_sphere`] from Burn's own tensor operations.
+///
+/// # Panics
+///
+/// If `squared_distances` and `candidates` differ in shape, or there are not as many uniform
+/// numbers as rows.
+pub fn choose_on_sphere_twin(
+    squared_distances: Tensor<2>,
+    candidates: Tensor<2, Bool>,
+    uniform: Tensor<1>,
+    dimension: usize,
+    lower_cutoff: f64,
+) -> Tensor<1, Int> {
+    let log_weights = sphere_log_weight(squared_distances, dimension, lower_cutoff);
+    choose_weighted_twin(log_weights, candidates, uniform)
+}
+
+fn weighted(
+    numbers: Tensor<2>,
+    candidates: Tensor<2, Bool>,
+    uniform: Tensor<1>,
+    weights: Weights,
+) -> Tensor<1, Int> {
+    let (numbers, candidates, uniform) = (numbers.inner(), candidates.inner(), uniform.inner());
+    if numbers.dims()[1] == 0 || !has_loops(&numbers) || uniform.dtype() != DType::F32 {
+        let log_weights = match weights {
+            Weights::Logarithms => numbers,
+            Weights::Sphere(sphere) => sphere.log_weights(numbers),
+        };
+        return twin::weighted(log_weights, candidates, uniform);
+    }
+    let dtype = numbers.device().settings().int_dtype;
+    Tensor::from_dispatch(Dispatch::row_choice_weighted(
+        numbers.into_dispatch(),
+        candidates.into_dispatch(),
+        uniform.into_dispatch(),
+        weights,
+        dtype,
+    ))
 }
 
 /// Logarithm of the inverse density of distances d between points spread evenly over the unit
