@@ -1,11 +1,19 @@
 //! Batch miners: which tuples of a batch an objective learns from. A miner sees the pairwise matrix
 //! and the labels and answers with index tensors on the device; nothing is read back. Choices that
-//! need labels only are made on the host, the others by a masked argmax over uploaded noise.
+//! need labels only are made on the host, the others on the device from uploaded random numbers.
 
+mod anchors;
 mod choice;
 pub mod distance;
+pub mod intra_random;
+pub mod lifted;
+pub mod multisimilarity;
+mod negatives;
+pub mod npair;
+pub mod parametric;
 mod quadruplets;
 pub mod random;
+pub mod random_distance;
 pub mod rho;
 pub mod semihard;
 pub mod softhard;
@@ -58,14 +66,16 @@ pub struct Entry {
     pub tuples: TupleKind,
     /// Whether it is only defined for unit vectors.
     pub needs_unit_embeddings: bool,
+    /// Whether it is a control of experiments, not meant to learn from.
+    pub control: bool,
     /// The miner with its default hyper-parameters; serialise it to list them.
     pub default: fn() -> MinerConfig,
 }
 
 /// Makes the enum, its dispatch and the table from one line a miner:
-/// `Variant(type) "name", tuples, unit vectors, "title", "paper"`.
+/// `Variant(type) "name", tuples, unit vectors, control, "title", "paper"`.
 macro_rules! miners {
-    ($($variant:ident($miner:ty) $name:literal, $tuples:ident, $unit:literal, $title:literal, $paper:literal;)*) => {
+    ($($variant:ident($miner:ty) $name:literal, $tuples:ident, $unit:literal, $control:literal, $title:literal, $paper:literal;)*) => {
         /// A batch miner and its hyper-parameters, as a recipe's `[miner]` states it.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "name")]
@@ -84,6 +94,7 @@ macro_rules! miners {
             paper: $paper,
             tuples: TupleKind::$tuples,
             needs_unit_embeddings: $unit,
+            control: $control,
             default: || MinerConfig::$variant(<$miner>::default()),
         },)*];
 
@@ -109,10 +120,16 @@ macro_rules! miners {
 }
 
 miners! {
-    Random(random::Random) "random", Triplets, false, "Random", "uniform baseline; as in Hoffer & Ailon, Deep Metric Learning Using Triplet Network, 2015";
-    Semihard(semihard::Semihard) "semihard", Triplets, false, "Semi-hard", "Schroff et al., FaceNet: A Unified Embedding for Face Recognition and Clustering, 2015";
-    Softhard(softhard::Softhard) "softhard", Triplets, false, "Soft-hard", "Roth & Brattoli, Deep Metric Learning Baselines, 2019";
-    Distance(distance::Distance) "distance", Triplets, true, "Distance-weighted", "Wu et al., Sampling Matters in Deep Embedding Learning, 2017";
+    Random(random::Random) "random", Triplets, false, false, "Random", "uniform baseline; as in Hoffer & Ailon, Deep Metric Learning Using Triplet Network, 2015";
+    Semihard(semihard::Semihard) "semihard", Triplets, false, false, "Semi-hard", "Schroff et al., FaceNet: A Unified Embedding for Face Recognition and Clustering, 2015";
+    Softhard(softhard::Softhard) "softhard", Triplets, false, false, "Soft-hard", "Roth & Brattoli, Deep Metric Learning Baselines, 2019";
+    Distance(distance::Distance) "distance", Triplets, true, false, "Distance-weighted", "Wu et al., Sampling Matters in Deep Embedding Learning, 2017";
+    Parametric(parametric::Parametric) "parametric", Triplets, false, false, "Parametric histogram", "Roth et al., PADS: Policy-Adapted Sampling for Visual Similarity Learning, 2020";
+    Npair(npair::Npair) "npair", NPairs, false, false, "N-pairs", "Sohn, Improved Deep Metric Learning with Multi-class N-pair Loss Objective, 2016";
+    Lifted(lifted::Lifted) "lifted", PairSets, false, false, "All pairs", "Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, 2017; after Oh Song et al., Deep Metric Learning via Lifted Structured Feature Embedding, 2016";
+    Multisimilarity(multisimilarity::MultisimilarityPairs) "multisimilarity", PairSets, true, false, "Multi-similarity pairs", "Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning, 2019";
+    RandomDistance(random_distance::RandomDistance) "random_distance", Triplets, true, true, "Distance-weighted with permuted labels (control)", "Roth et al., Revisiting Training Strategies and Generalization Performance in Deep Metric Learning, 2020";
+    IntraRandom(intra_random::IntraRandom) "intra_random", Triplets, false, true, "Random inside classes (control)", "Roth et al., Revisiting Training Strategies and Generalization Performance in Deep Metric Learning, 2020";
 }
 
 /// The line of [`TABLE`] with this name.
