@@ -35,8 +35,7 @@ impl TripletMiner for IntraRandom {
     fn draw(&self, _: &Pairwise, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Triplets {
         // The first row of each class stands for it.
         let takes_part = |&row: &usize| {
-            labels.class_of(row)[0] == row
-                && (self.rho.is_none() || labels.positive_count(row) > 0)
+            labels.class_of(row)[0] == row && (self.rho.is_none() || labels.positive_count(row) > 0)
         };
         let classes: Vec<usize> = (0..labels.len()).filter(takes_part).collect();
         let count = self.budget.unwrap_or(labels.len());

@@ -229,10 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn any_triplet_miner_takes_the_switch() {
-        let text = "name = \"semihard\"\nmargin = 1\nrho = { p_switch = 0.4, switch_mode = \"keep_positive\" }";
+    fn any_triplet_miner_takes_the_switch_and_a_budget() {
+        let text = "name = \"semihard\"\nmargin = 1\nbudget = 50\nrho = { p_switch = 0.4, switch_mode = \"keep_positive\" }";
         let expected = semihard::Semihard {
             margin: 1.0,
+            budget: Some(50),
             rho: Some(RhoSwitch {
                 p_switch: 0.4,
                 switch_mode: SwitchMode::KeepPositive,
@@ -240,40 +241,118 @@ mod tests {
         };
         let config: MinerConfig = toml::from_str(text).unwrap();
         assert_eq!(config, MinerConfig::Semihard(expected));
+        for entry in TABLE {
+            let text = format!(
+                "name = '{}'\nbudget = 3\nrho = {{ p_switch = 0.1 }}",
+                entry.name
+            );
+            let config: std::result::Result<MinerConfig, _> = toml::from_str(&text);
+            let triplets = entry.tuples == TupleKind::Triplets;
+            assert_eq!(config.is_ok(), triplets, "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn an_objective_gets_the_tuples_it_takes_or_a_refusal_with_the_miners_that_serve() {
+        let miner = |name: &str| (entry(name).unwrap().default)();
+        let quadruplets = [TupleKind::Quadruplets];
+        let made = Miner::serving(&miner("semihard"), &quadruplets)
+            .unwrap()
+            .makes;
+        assert_eq!(made, TupleKind::Quadruplets);
+        let either = [TupleKind::Triplets, TupleKind::PairSets];
+        let made = Miner::serving(&miner("lifted"), &either).unwrap().makes;
+        assert_eq!(made, TupleKind::PairSets);
+        let refused = Miner::serving(&miner("npair"), &either).unwrap_err();
+        let message = refused.to_string();
+        for name in [
+            "npair",
+            "N-pairs",
+            "random",
+            "distance",
+            "lifted",
+            "multisimilarity",
+        ] {
+            assert!(message.contains(name), "{name} is missing: {message}");
+        }
+        let refused = Miner::serving(&miner("distance"), &[TupleKind::NPairs]).unwrap_err();
+        assert!(refused.to_string().ends_with("use \"npair\""), "{refused}");
     }
 
     #[test]
     fn what_cannot_be_run_is_refused_by_key() {
         for (text, key) in [
-            ("name = \"semihard\"\nmargin = -0.1", "miner.margin"),
-            ("name = \"semihard\"\nmargin = nan", "miner.margin"),
+            ("name = 'semihard'\nmargin = -0.1", "miner.margin"),
+            ("name = 'semihard'\nmargin = 0.0", "miner.margin"),
+            ("name = 'semihard'\nmargin = nan", "miner.margin"),
             (
-                "name = \"distance\"\nlower_cutoff = 0.0",
+                "name = 'distance'\nlower_cutoff = 0.0",
                 "miner.lower_cutoff",
             ),
             (
-                "name = \"distance\"\nupper_cutoff = 2.5",
+                "name = 'distance'\nlower_cutoff = 2.0",
+                "miner.lower_cutoff",
+            ),
+            (
+                "name = 'distance'\nupper_cutoff = 2.5",
                 "miner.upper_cutoff",
             ),
             (
-                "name = \"random\"\nrho = { p_switch = 1.01 }",
+                "name = 'random_distance'\nupper_cutoff = 0.0",
+                "miner.upper_cutoff",
+            ),
+            ("name = 'parametric'\nn_support = 1", "miner.n_support"),
+            ("name = 'parametric'\nn_support = 10001", "miner.n_support"),
+            (
+                "name = 'parametric'\nlimits = [-0.1, 1.0]",
+                "miner.limits[0]",
+            ),
+            (
+                "name = 'parametric'\nlimits = [0.5, 0.5]",
+                "miner.limits[1]",
+            ),
+            (
+                "name = 'parametric'\nlimits = [0.5, inf]",
+                "miner.limits[1]",
+            ),
+            ("name = 'multisimilarity'\nmargin = -0.1", "miner.margin"),
+            (
+                "name = 'random'\nrho = { p_switch = 1.01 }",
                 "miner.rho.p_switch",
             ),
             (
-                "name = \"softhard\"\nrho = { p_switch = nan }",
+                "name = 'softhard'\nrho = { p_switch = nan }",
                 "miner.rho.p_switch",
             ),
         ] {
-            let config: MinerConfig = toml::from_str(text).unwrap();
-            let error = config.validate().unwrap_err().to_string();
-            assert!(error.contains(key), "{text}: {error}");
+            refused(text, key);
+        }
+        let triplets = |entry: &&Entry| entry.tuples == TupleKind::Triplets;
+        for entry in TABLE.iter().filter(triplets) {
+            for budget in [0, 1_000_001] {
+                refused(
+                    &format!("name = '{}'\nbudget = {budget}", entry.name),
+                    "miner.budget",
+                );
+            }
+            let text = format!("name = '{}'\nrho = {{ p_switch = -0.1 }}", entry.name);
+            refused(&text, "miner.rho.p_switch");
         }
         for text in [
-            "name = \"semihard\"\nmargn = 1.0",
-            "name = \"nearest\"",
+            "name = 'semihard'\nmargn = 1.0",
+            "name = 'random_distance'\nlower = 1.0",
+            "name = 'npair'\nmargin = 1.0",
+            "name = 'parametric'\nmode = 'easy'",
+            "name = 'nearest'",
             "margin = 1.0",
         ] {
             assert!(toml::from_str::<MinerConfig>(text).is_err(), "{text}");
         }
+    }
+
+    fn refused(text: &str, key: &str) {
+        let config: MinerConfig = toml::from_str(text).unwrap();
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(key), "{text}: {error}");
     }
 }
