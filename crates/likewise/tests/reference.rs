@@ -56,20 +56,21 @@ fn reference() -> String {
             entry.paper
         );
     }
-    text += "\n## Miners\n\n`[miner] name = ...`\n\n| name | miner | makes | unit vectors | settings | source |\n|---|---|---|---|---|---|\n";
+    text += "\n## Miners\n\n`[miner] name = ...`\n\n| name | miner | makes | unit vectors | control | settings | source |\n|---|---|---|---|---|---|---|\n";
     for entry in miner::TABLE {
         let _ = writeln!(
             text,
-            "| `{}` | {} | {} | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} | {} |",
             entry.name,
             entry.title,
             entry.tuples.name(),
             yes(entry.needs_unit_embeddings),
+            yes(entry.control),
             settings(&(entry.default)()),
             entry.paper
         );
     }
-    text += "\nAround any of them: `rho = { p_switch = 0.2, switch_mode = \"anchor_as_positive\" }`, the ρ-switch of Roth et al. 2020.\n";
+    text += "\nAny miner of triplets takes `rho = { p_switch = 0.2, switch_mode = \"anchor_as_positive\" }`, the ρ-switch of Roth et al. 2020, and `budget`, the number of triplets of a batch (by default one for each anchor).\n";
     text += "\n## Batch samplers\n\n`[sampler] name = ...`\n\n| name | sampler | what it draws | memory bank | settings | source |\n|---|---|---|---|---|---|\n";
     for entry in sampler::TABLE {
         let _ = writeln!(

@@ -185,3 +185,61 @@ impl Recipe {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objective;
+
+    fn recipe(objective: &str, miner: Option<&str>) -> Recipe {
+        let mut text = format!(
+            "[model.backbone]\narchitecture = 'conv_net'\n[objective]\nname = '{objective}'\n"
+        );
+        if let Some(miner) = miner {
+            text += &format!("[miner]\nname = '{miner}'\n");
+        }
+        toml::from_str(&text).unwrap()
+    }
+
+    /// Every objective with every miner: what does not fit is refused with the names of both and
+    /// of every miner that would.
+    #[test]
+    fn a_miner_of_other_tuples_is_refused_with_those_that_fit() {
+        for objective in objective::TABLE {
+            for miner in miner::TABLE {
+                let result = recipe(objective.name, Some(miner.name)).check_tuples();
+                if objective.takes(miner.tuples) {
+                    result.unwrap();
+                    continue;
+                }
+                let message = result.unwrap_err().to_string();
+                let quoted = |name: &str| message.contains(&format!("\"{name}\""));
+                assert!(quoted(objective.name) && quoted(miner.name), "{message}");
+                for other in miner::TABLE
+                    .iter()
+                    .filter(|other| objective.takes(other.tuples))
+                {
+                    assert!(quoted(other.name), "{} is missing: {message}", other.name);
+                }
+            }
+            let result = recipe(objective.name, None).check_tuples();
+            assert_eq!(
+                result.is_err(),
+                objective.needs_miner(),
+                "{}",
+                objective.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_miner_with_a_key_out_of_range_is_refused() {
+        let mut recipe = recipe("triplet", Some("semihard"));
+        recipe.miner = Some(toml::from_str("name = 'semihard'\nbudget = 0").unwrap());
+        let message = recipe.check_tuples().unwrap_err().to_string();
+        assert!(
+            message.contains("miner.budget = 0") && message.contains("at least 1"),
+            "{message}"
+        );
+    }
+}
