@@ -131,6 +131,23 @@ impl Pairwise {
             .get_or_init(|| self.anchors().matmul(self.references().transpose()))
             .clone()
     }
+
+    /// a · x of the pairs (anchor `rows[t]`, reference `columns[t]`), `[T]`, with gradient. Indices
+    /// may repeat.
+    pub fn similarities(&self, rows: &Tensor<1, Int>, columns: &Tensor<1, Int>) -> Tensor<1> {
+        let [pairs] = rows.dims();
+        if pairs > SINGLE_PAIRS * self.dims()[0] {
+            return entries(self.similarity(), rows, columns);
+        }
+        let product =
+            self.anchors().select(0, rows.clone()) * self.references().select(0, columns.clone());
+        product.sum_dim(1).squeeze_dim(1)
+    }
+
+    /// a_r · x of each anchor r and its reference `columns[r]`, `[R, 1]`, with gradient.
+    pub fn row_similarity(&self, columns: &Tensor<1, Int>) -> Tensor<2> {
+        (self.anchors() * self.references().select(0, columns.clone())).sum_dim(1)
+    }
 }
 
 /// Elements (`rows[t]`, `columns[t]`) of `matrix` `[R, C]`: `[T]`. Indices may repeat; their

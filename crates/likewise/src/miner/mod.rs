@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use quadruplets::Quadruplets;
 pub use rho::{RhoSwitch, SwitchMode};
 pub use triplets::Triplets;
+pub(crate) use triplets::indices;
 pub use tuples::{NPairs, PairSets, TupleKind, Tuples};
 
 use crate::batch::BatchLabels;

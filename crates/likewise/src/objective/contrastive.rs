@@ -6,11 +6,11 @@ use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::reduction::{active, hinge, mean_over};
+use super::reduction::{active, hinge, mean_over, root_above};
 use super::{Hyperparameters, Outcome, RankingObjective, Setting, Statistic};
 use crate::batch::BatchLabels;
 use crate::miner::{PairSets, TupleKind, Tuples};
-use crate::pairwise::{Pairwise, root};
+use crate::pairwise::Pairwise;
 use crate::{Result, check};
 
 /// mean [d(a,p) − m⁺]₊ + mean [m⁻ − d(a,n)]₊ over triplets, Euclidean (not squared) distances; over
@@ -111,10 +111,6 @@ impl Contrastive {
     }
 
     fn distance<const N: usize>(&self, squared: Tensor<N>) -> Tensor<N> {
-        if self.config.distance_eps > 0.0 {
-            squared.add_scalar(self.config.distance_eps).sqrt()
-        } else {
-            root(squared)
-        }
+        root_above(squared, self.config.distance_eps)
     }
 }

@@ -1,11 +1,23 @@
 //! Training objectives. Each is a function of the pairwise matrix, the labels and, for some, the
 //! tuples of a miner; those with parameters of their own are learned along with the network.
 
+pub mod angular;
+pub mod circle;
 pub mod contrastive;
 mod cross_batch_memory;
+pub mod fastap;
+pub mod histogram;
+pub mod lifted;
 pub mod margin;
 pub mod multisimilarity;
+pub mod npair;
+pub mod ntxent;
+mod pair_histogram;
+pub mod quadruplet;
 mod reduction;
+pub mod smoothap;
+pub mod snr;
+pub mod supcon;
 pub mod triplet;
 
 pub use cross_batch_memory::{CrossBatchMemory, CrossBatchSettings};
@@ -295,7 +307,18 @@ objectives! {
     Contrastive(contrastive::Contrastive, contrastive::ContrastiveConfig) "contrastive", Tuples, [Triplets, PairSets], Any, [], "Contrastive", "Hadsell et al., Dimensionality Reduction by Learning an Invariant Mapping, 2006";
     Triplet(triplet::Triplet, triplet::TripletConfig) "triplet", Tuples, [Triplets], Any, [], "Triplet", "Schroff et al., FaceNet: A Unified Embedding for Face Recognition and Clustering, 2015";
     Margin(margin::Margin, margin::MarginConfig) "margin", Tuples, [Triplets], Any, ["beta"], "Margin", "Wu et al., Sampling Matters in Deep Embedding Learning, 2017";
+    Snr(snr::Snr, snr::SnrConfig) "snr", Tuples, [Triplets], Any, [], "Signal-to-noise ratio", "Yuan et al., Signal-to-Noise Ratio: A Robust Distance Metric for Deep Metric Learning, 2019";
+    Quadruplet(quadruplet::Quadruplet, quadruplet::QuadrupletConfig) "quadruplet", Tuples, [Quadruplets], Any, [], "Quadruplet", "Chen et al., Beyond Triplet Loss: A Deep Quadruplet Network for Person Re-Identification, 2017";
+    NPair(npair::NPair, npair::NPairConfig) "npair", Tuples, [NPairs], Raw, [], "N-pair", "Sohn, Improved Deep Metric Learning with Multi-class N-pair Loss Objective, 2016";
+    Angular(angular::Angular, angular::AngularConfig) "angular", Tuples, [NPairs], Raw, [], "Angular", "Wang et al., Deep Metric Learning with Angular Loss, 2017";
+    Lifted(lifted::Lifted, lifted::LiftedConfig) "lifted", Tuples, [PairSets], Raw, [], "Generalised lifted structure", "Oh Song et al., Deep Metric Learning via Lifted Structured Feature Embedding, 2016; Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, 2017";
     Multisimilarity(multisimilarity::Multisimilarity, multisimilarity::MultisimilarityConfig) "multisimilarity", Pairs, [None], Unit, [], "Multi-similarity", "Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning, 2019";
+    Histogram(histogram::Histogram, histogram::HistogramConfig) "histogram", Pairs, [None], Unit, [], "Histogram", "Ustinova & Lempitsky, Learning Deep Embeddings with Histogram Loss, 2016";
+    Circle(circle::Circle, circle::CircleConfig) "circle", Pairs, [None, PairSets], Any, [], "Circle", "Sun et al., Circle Loss: A Unified Perspective of Pair Similarity Optimization, 2020";
+    NtXent(ntxent::NtXent, ntxent::NtXentConfig) "ntxent", Pairs, [None, PairSets], Any, [], "NT-Xent", "Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020";
+    SupCon(supcon::SupCon, supcon::SupConConfig) "supcon", Pairs, [None, PairSets], Any, [], "Supervised contrastive", "Khosla et al., Supervised Contrastive Learning, 2020";
+    FastAp(fastap::FastAp, fastap::FastApConfig) "fastap", Pairs, [None], Any, [], "FastAP", "Cakir et al., Deep Metric Learning to Rank, 2019";
+    SmoothAp(smoothap::SmoothAp, smoothap::SmoothApConfig) "smoothap", Pairs, [None], Any, [], "Smooth-AP", "Brown et al., Smooth-AP: Smoothing the Path Towards Large-Scale Image Retrieval, 2020";
 }
 
 /// Source of the initial values of an objective's parameters. Names given to it must be those of

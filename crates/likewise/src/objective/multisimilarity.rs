@@ -4,6 +4,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
+use likewise_kernels::log_sum_exp;
 use serde::{Deserialize, Serialize};
 
 use super::{Hyperparameters, Outcome, RankingObjective, Setting, Statistic};
@@ -13,7 +14,7 @@ use crate::miner::{PairSets, Tuples};
 use crate::pairwise::Pairwise;
 use crate::{Result, check};
 
-/// Beyond any similarity or exponent, and finite.
+/// Beyond any similarity, and finite.
 const FAR: f64 = 1e30;
 
 /// S = e·eᵀ; anchor i keeps negatives with S_in + ε > min_p S_ip and positives with
@@ -86,8 +87,12 @@ impl RankingObjective for Multisimilarity {
             .bool_and(negatives.clone().any_dim(1))
             .float();
         let excess = similarity.sub_scalar(thresh);
-        let pull = soft_sum(excess.clone().mul_scalar(-pos_weight), positives.clone());
-        let push = soft_sum(excess.mul_scalar(neg_weight), negatives.clone());
+        let pull = log_sum_exp(
+            excess.clone().mul_scalar(-pos_weight),
+            positives.clone(),
+            true,
+        );
+        let push = log_sum_exp(excess.mul_scalar(neg_weight), negatives.clone(), true);
         let losses = pull.div_scalar(pos_weight) + push.div_scalar(neg_weight);
         let count = kept.clone().sum();
         Ok(Outcome {
@@ -99,12 +104,4 @@ impl RankingObjective for Multisimilarity {
             ],
         })
     }
-}
-
-/// log(1 + Σ_j exp(x_ij)) over the kept columns, `[B, 1]`, shifted so that nothing overflows.
-fn soft_sum(exponent: Tensor<2>, kept: Tensor<2, Bool>) -> Tensor<2> {
-    let exponent = exponent.mask_fill(kept.bool_not(), -FAR);
-    let shift = exponent.clone().inner().max_dim(1).clamp_min(0.0);
-    let sum = (exponent - shift.clone()).exp().sum_dim(1);
-    (sum + shift.clone().mul_scalar(-1.0).exp()).log() + shift
 }

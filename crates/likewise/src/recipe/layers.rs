@@ -90,12 +90,14 @@ impl Layers {
         Ok(())
     }
 
-    /// Interprets the layers: types checked, unknown keys refused with the nearest known one.
+    /// Interprets the layers: types checked, unknown keys refused with the nearest known one, values
+    /// that follow from others filled in.
     pub fn into_recipe(self) -> Result<Recipe> {
-        let recipe: Recipe =
-            serde_path_to_error::deserialize(Value::Table(self.table)).map_err(|error| {
+        let mut recipe: Recipe = serde_path_to_error::deserialize(Value::Table(self.table))
+            .map_err(|error| {
                 Error::Recipe(explain(&error.path().to_string(), error.inner().message()))
             })?;
+        recipe.resolve();
         recipe.validate()?;
         Ok(recipe)
     }

@@ -4,6 +4,7 @@
 
 mod check;
 mod layers;
+mod resolve;
 mod settings;
 
 pub use layers::{Layers, ReadBase, parse_assignment};
