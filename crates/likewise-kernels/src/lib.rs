@@ -13,13 +13,25 @@
 //! Burn's fusion an operation is one opaque step between fused ones. Shaders are checked by this
 //! crate's tests, against the limits that every WebGPU device has.
 
+mod choice;
 #[allow(
     unsafe_code,
     reason = "functions compiled for AVX2 or AVX-512 are called after asking the processor for them"
 )]
 mod conv;
+mod elementary;
+mod flex;
 mod launch;
+mod log_sum_exp;
 mod pairwise_distance;
+mod parallel;
+mod rows;
+mod simd;
 
+pub use choice::{
+    choose_on_sphere, choose_on_sphere_twin, choose_uniform, choose_uniform_twin, choose_weighted,
+    choose_weighted_twin, sphere_log_weight,
+};
 pub use conv::{Epilogue, batch_norm_train, conv2d};
+pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
 pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};

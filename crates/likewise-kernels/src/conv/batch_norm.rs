@@ -3,8 +3,8 @@
 //! (mean, variance, output; sums and gradient) read main memory once.
 
 use super::epilogue::{Affine, Epilogue, PoolScratch};
-use super::parallel;
-use super::simd::vectorized;
+use crate::parallel;
+use crate::simd::vectorized;
 
 /// Partial sums, so that additions do not wait for each other. Enough that the compiler keeps the
 /// loop over them, and vectorises it.

@@ -1,11 +1,11 @@
 //! Products of a weight matrix with image patches: the convolution and the gradient of its input.
 
 use super::pack::{self, Positions};
-use super::parallel;
 use super::scratch::with_scratch;
 use super::shape::Gather;
 use super::shape::{Phase, Window, phases};
 use super::tile::{COLUMNS, Lanes, ROWS, multiply_add};
+use crate::parallel;
 
 /// Patches a work item holds at a time, in bytes; leaves part of a 1 MiB second-level cache to
 /// the weights streaming by.

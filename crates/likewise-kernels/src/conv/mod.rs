@@ -8,10 +8,8 @@ mod correlate;
 mod epilogue;
 mod operations;
 mod pack;
-mod parallel;
 mod scratch;
 mod shape;
-mod simd;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tests;
 mod tile;

@@ -3,7 +3,7 @@
 //! each instruction set; sums run over the depth in order, so every fused instruction set gives
 //! the same bits.
 
-use super::simd::{InstructionSet, instruction_set};
+use crate::simd::{InstructionSet, instruction_set};
 
 /// Columns of a panel: two AVX-512 registers, four AVX2 ones.
 pub const COLUMNS: usize = 32;

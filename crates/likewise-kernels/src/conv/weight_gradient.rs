@@ -2,10 +2,10 @@
 //! the input, summed over all positions of all images.
 
 use super::pack::{self, Positions};
-use super::parallel;
 use super::scratch::with_scratch;
 use super::shape::{Gather, Window};
 use super::tile::{COLUMNS, Lanes, ROWS, multiply_add};
+use crate::parallel;
 
 /// Patch values a work item holds at a time, in bytes.
 const PATCHES_BYTES: usize = 512 << 10;

@@ -14,3 +14,14 @@ pub fn for_each<T: Send>(items: Vec<T>, f: impl Fn(T) + Send + Sync) {
 pub fn for_each<T: Send>(items: Vec<T>, f: impl Fn(T) + Send + Sync) {
     items.into_iter().for_each(f);
 }
+
+/// Calls `f` with the number and the elements of each chunk of `size` elements (the last may be
+/// shorter).
+pub fn for_each_chunk<T: Send>(
+    output: &mut [T],
+    size: usize,
+    f: impl Fn(usize, &mut [T]) + Send + Sync,
+) {
+    let chunks = output.chunks_mut(size).enumerate().collect();
+    for_each(chunks, |(index, chunk)| f(index, chunk));
+}

@@ -34,10 +34,66 @@ pub fn instruction_set() -> InstructionSet {
     InstructionSet::Baseline
 }
 
+/// What code compiled for an instruction set can count on.
+pub trait Instructions {
+    /// Multiply-add in one instruction, rounded once.
+    const FUSED: bool;
+    /// 32 registers of 512 bits, instead of 16 (or more) of at most 256.
+    const WIDE: bool;
+
+    /// `a · b + c`, rounded once or twice.
+    #[inline(always)]
+    fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+        if Self::FUSED {
+            a.mul_add(b, c)
+        } else {
+            a * b + c
+        }
+    }
+}
+
+/// [`InstructionSet::Avx512`].
+#[cfg(target_arch = "x86_64")]
+pub struct Avx512;
+
+#[cfg(target_arch = "x86_64")]
+impl Instructions for Avx512 {
+    const FUSED: bool = true;
+    const WIDE: bool = true;
+}
+
+/// [`InstructionSet::Avx2`].
+#[cfg(target_arch = "x86_64")]
+pub struct Avx2;
+
+#[cfg(target_arch = "x86_64")]
+impl Instructions for Avx2 {
+    const FUSED: bool = true;
+    const WIDE: bool = false;
+}
+
+/// [`InstructionSet::Baseline`].
+pub struct Baseline;
+
+impl Instructions for Baseline {
+    const FUSED: bool = cfg!(target_arch = "aarch64");
+    const WIDE: bool = false;
+}
+
 /// Compiles a function for each instruction set; a call runs the version for this processor.
-/// Functions it calls take part when they are `#[inline(always)]`.
+/// Functions it calls take part when they are `#[inline(always)]`. The function may have a type
+/// parameter, which is then its [`Instructions`]; callers leave it out.
 macro_rules! vectorized {
     ($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
+        $crate::simd::vectorized! {
+            $(#[$attribute])*
+            fn $name<_Instructions>($($argument: $type),*) $body
+        }
+    };
+    (
+        $(#[$attribute:meta])*
+        fn $name:ident<$set:ident>($($argument:ident: $type:ty),* $(,)?) $body:block
+    ) => {
         $(#[$attribute])*
         #[cfg_attr(
             target_arch = "x86_64",
@@ -45,31 +101,33 @@ macro_rules! vectorized {
         )]
         fn $name($($argument: $type),*) {
             #[inline(always)]
-            fn body($($argument: $type),*) $body
+            fn body<$set: $crate::simd::Instructions>($($argument: $type),*) $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
             fn avx512($($argument: $type),*) {
-                body($($argument),*)
+                body::<$crate::simd::Avx512>($($argument),*)
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             fn avx2($($argument: $type),*) {
-                body($($argument),*)
+                body::<$crate::simd::Avx2>($($argument),*)
             }
 
-            match $crate::conv::simd::instruction_set() {
+            match $crate::simd::instruction_set() {
                 // SAFETY: `instruction_set` has found these instructions on this processor.
                 #[cfg(target_arch = "x86_64")]
-                $crate::conv::simd::InstructionSet::Avx512 => unsafe { avx512($($argument),*) },
+                $crate::simd::InstructionSet::Avx512 => unsafe { avx512($($argument),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::conv::simd::InstructionSet::Avx2 => unsafe { avx2($($argument),*) },
-                $crate::conv::simd::InstructionSet::Baseline => body($($argument),*),
+                $crate::simd::InstructionSet::Avx2 => unsafe { avx2($($argument),*) },
+                $crate::simd::InstructionSet::Baseline => {
+                    body::<$crate::simd::Baseline>($($argument),*);
+                }
             }
         }
     };
 }
 
-pub(super) use vectorized;
+pub(crate) use vectorized;
