@@ -1,10 +1,20 @@
 //! Training objectives. Each is a function of the pairwise matrix, the labels and, for some, the
 //! tuples of a miner; those with parameters of their own are learned along with the network.
 
+mod angular_margin;
+pub mod arcface;
+mod classification;
 pub mod contrastive;
+pub mod cosface;
 pub mod margin;
 pub mod multisimilarity;
+pub mod normalized_softmax;
+pub mod proxy_anchor;
+pub mod proxynca;
 mod reduction;
+pub mod softmax;
+pub mod softtriplet;
+pub mod subcenter_arcface;
 pub mod triplet;
 
 use burn::tensor::{Device, Tensor};
@@ -293,6 +303,14 @@ objectives! {
     Triplet(triplet::Triplet, triplet::TripletConfig) "triplet", Tuples, [Triplets], Any, [], "Triplet", "Schroff et al., FaceNet: A Unified Embedding for Face Recognition and Clustering, 2015";
     Margin(margin::Margin, margin::MarginConfig) "margin", Tuples, [Triplets], Any, ["beta"], "Margin", "Wu et al., Sampling Matters in Deep Embedding Learning, 2017";
     Multisimilarity(multisimilarity::Multisimilarity, multisimilarity::MultisimilarityConfig) "multisimilarity", Pairs, [None], Unit, [], "Multi-similarity", "Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning, 2019";
+    Proxynca(proxynca::Proxynca, proxynca::ProxyncaConfig) "proxynca", Proxies, [None], Any, ["proxies"], "ProxyNCA", "Movshovitz-Attias et al., No Fuss Distance Metric Learning Using Proxies, 2017";
+    ProxyAnchor(proxy_anchor::ProxyAnchor, proxy_anchor::ProxyAnchorConfig) "proxy_anchor", Proxies, [None], Any, ["proxies"], "Proxy-Anchor", "Kim et al., Proxy Anchor Loss for Deep Metric Learning, 2020";
+    Softmax(softmax::Softmax, softmax::SoftmaxConfig) "softmax", Proxies, [None], Unit, ["class_vectors"], "Softmax with normalised classes", "Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, 2019";
+    NormalizedSoftmax(normalized_softmax::NormalizedSoftmax, normalized_softmax::NormalizedSoftmaxConfig) "normalized_softmax", Proxies, [None], Any, ["class_vectors"], "Normalised softmax", "Wang et al., NormFace: L2 Hypersphere Embedding for Face Verification, 2017";
+    Softtriplet(softtriplet::Softtriplet, softtriplet::SofttripletConfig) "softtriplet", Proxies, [None], Unit, ["centroids"], "SoftTriple", "Qian et al., SoftTriple Loss: Deep Metric Learning Without Triplet Sampling, 2019";
+    Arcface(arcface::Arcface, arcface::ArcfaceConfig) "arcface", Proxies, [None], Unit, ["class_vectors"], "ArcFace", "Deng et al., ArcFace: Additive Angular Margin Loss for Deep Face Recognition, 2019";
+    SubcenterArcface(subcenter_arcface::SubcenterArcface, subcenter_arcface::SubcenterArcfaceConfig) "subcenter_arcface", Proxies, [None], Any, ["centroids"], "Sub-centre ArcFace", "Deng et al., Sub-center ArcFace: Boosting Face Recognition by Large-Scale Noisy Web Faces, 2020";
+    Cosface(cosface::Cosface, cosface::CosfaceConfig) "cosface", Proxies, [None], Any, ["class_vectors"], "CosFace", "Wang et al., CosFace: Large Margin Cosine Loss for Deep Face Recognition, 2018";
 }
 
 /// Source of the initial values of an objective's parameters. Names given to it must be those of
