@@ -8,6 +8,7 @@ use likewise_kernels::log_sum_exp;
 use super::{Outcome, Setting, Statistic};
 use crate::batch::BatchLabels;
 use crate::model::l2_normalize;
+use crate::pairwise::entries;
 
 /// Similarities of R embeddings with C classes.
 pub(super) struct ClassSimilarity {
@@ -23,9 +24,9 @@ impl ClassSimilarity {
     /// Of the anchors behind `labels`, from their similarities with the classes, `[R, C]`.
     pub fn new(all: Tensor<2>, labels: &BatchLabels) -> Self {
         let [rows, classes] = all.dims();
-        let index = labels.anchors().reshape([rows, 1]);
+        let own = entries(all.clone(), &row_numbers(labels), &labels.anchors());
         Self {
-            own: all.clone().gather(1, index),
+            own: own.reshape([rows, 1]),
             others: own_class(labels, classes).bool_not(),
             all,
         }
@@ -67,9 +68,13 @@ impl ClassSimilarity {
 
     /// Share of the embeddings that no other class is more similar to than their own.
     fn accuracy(&self) -> Statistic {
-        let largest = self.all.clone().inner().max_dim(1);
-        accuracy(self.own.clone().inner(), largest)
+        accuracy(&self.own, self.all.clone().inner().max_dim(1))
     }
+}
+
+/// 0..R on the device of `labels`, `[R]`.
+pub(super) fn row_numbers(labels: &BatchLabels) -> Tensor<1, Int> {
+    Tensor::arange(0..labels.len() as i64, &labels.device.device())
 }
 
 /// `[R, C]`: whether the class is that of the anchor.
@@ -83,9 +88,10 @@ pub(super) fn own_class(labels: &BatchLabels, classes: usize) -> Tensor<2, Bool>
     anchors.expand([rows, classes]).equal(each_class)
 }
 
-/// Share of the embeddings whose similarity with their `own` class is the `largest`; both of one
-/// shape, without gradient.
-pub(super) fn accuracy(own: Tensor<2>, largest: Tensor<2>) -> Statistic {
+/// Share of the embeddings whose similarity with their `own` class is the `largest`, in the same
+/// order.
+pub(super) fn accuracy<const N: usize>(own: &Tensor<N>, largest: Tensor<N>) -> Statistic {
+    let own = own.clone().inner();
     Statistic::new("accuracy", own.greater_equal(largest).float().mean())
 }
 

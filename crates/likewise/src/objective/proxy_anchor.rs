@@ -8,12 +8,12 @@ use burn::tensor::{Device, Tensor};
 use likewise_kernels::log_sum_exp;
 use serde::{Deserialize, Serialize};
 
-use super::classification::{PROXY_DEVIATION, accuracy, own_class};
+use super::classification::{PROXY_DEVIATION, accuracy, own_class, row_numbers};
 use super::{Hyperparameters, Outcome, RankingObjective, Setting, Statistic, parameters};
 use crate::batch::BatchLabels;
 use crate::miner::Tuples;
 use crate::model::l2_normalize;
-use crate::pairwise::Pairwise;
+use crate::pairwise::{Pairwise, entries};
 use crate::{Result, check};
 
 /// (1/|C⁺|) Σ_c log(1 + Σ_{i∈c} exp(−α(cos_ic − δ))) + (1/C) Σ_c log(1 + Σ_{i∉c} exp(α(cos_ic + δ))),
@@ -103,6 +103,6 @@ fn present(labels: &BatchLabels) -> usize {
 
 /// Share of the embeddings whose nearest proxy, by `cosine` `[C, R]`, is that of their class.
 fn matched(cosine: Tensor<2>, labels: &BatchLabels) -> Statistic {
-    let index = labels.anchors().reshape([1, labels.len()]);
-    accuracy(cosine.clone().gather(0, index), cosine.max_dim(0))
+    let own = entries(cosine.clone(), &labels.anchors(), &row_numbers(labels));
+    accuracy(&own, cosine.max_dim(0).squeeze_dim(0))
 }

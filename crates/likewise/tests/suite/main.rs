@@ -7,6 +7,7 @@ mod kernels;
 mod miner;
 mod model;
 mod objective;
+mod objective_proxies;
 mod support;
 mod train;
 
@@ -21,6 +22,7 @@ fn main() {
         miner::cases(),
         model::cases(),
         objective::cases(),
+        objective_proxies::cases(),
         train::cases(),
     ]
     .into_iter()

@@ -223,7 +223,10 @@ impl Golden<'_> {
 }
 
 /// Gradients of an objective's parameters by name; zeros where there is none.
-fn parameter_gradients(objective: &Objective, gradients: &Gradients) -> BTreeMap<String, Vec<f64>> {
+pub fn parameter_gradients(
+    objective: &Objective,
+    gradients: &Gradients,
+) -> BTreeMap<String, Vec<f64>> {
     struct Visitor<'a> {
         gradients: &'a Gradients,
         path: Vec<String>,
