@@ -7,6 +7,7 @@ mod kernels;
 mod miner;
 mod model;
 mod objective;
+mod objective_proxies;
 mod step;
 mod support;
 mod train;
@@ -24,6 +25,7 @@ fn main() {
         model::cases(),
         objective::cases(),
         step::cases(),
+        objective_proxies::cases(),
         train::cases(),
     ]
     .into_iter()
