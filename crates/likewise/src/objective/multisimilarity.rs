@@ -3,7 +3,7 @@
 //! them by a soft maximum.
 
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::Device;
 use likewise_kernels::log_sum_exp;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,6 @@ use crate::pairwise::Pairwise;
 use crate::{Result, check};
 
 /// Beyond any similarity, and finite.
-const FAR: f64 = 1e30;
 
 /// S = e·eᵀ; anchor i keeps negatives with S_in + ε > min_p S_ip and positives with
 /// S_ip − ε < max_n S_in. Mean over the anchors that keep both kinds of
