@@ -12,6 +12,7 @@ mod step;
 mod support;
 mod train;
 mod waves;
+mod wgsl;
 
 use libtest_mimic::{Arguments, Trial};
 use support::Case;

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use burn::tensor::{Device, DeviceType, Tensor, TensorData};
-use cubecl::config::CubeClRuntimeConfig;
-use cubecl::config::RuntimeConfig;
-use cubecl::config::autotune::AutotuneLevel;
+use burn::tensor::{Device, Tensor, TensorData};
 use libtest_mimic::Trial;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+
+use crate::wgsl::{adapter_required, wgsl_device};
 
 /// A test that is run once on each kind of device. It fails by panicking.
 pub struct Case {
@@ -30,7 +29,6 @@ impl Case {
     /// The two trials of this case: `…::flex` and `…::wgsl`.
     pub fn into_trials(self) -> [Trial; 2] {
         let (flex, wgsl) = (Arc::clone(&self.run), self.run);
-        let required = std::env::var("LIKEWISE_REQUIRE_GPU").is_ok_and(|value| value == "1");
         let missing = wgsl_device().is_none();
         [
             Trial::test(format!("{}::flex", self.name), move || {
@@ -48,34 +46,9 @@ impl Case {
                     }
                 }
             })
-            .with_ignored_flag(missing && !required),
+            .with_ignored_flag(missing && !adapter_required()),
         ]
     }
-}
-
-/// The first WGSL device of this machine, software adapters included.
-pub fn wgsl_device() -> Option<Device> {
-    static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
-    DEVICE
-        .get_or_init(|| {
-            minimal_tuning();
-            Device::enumerate(DeviceType::Wgpu)
-                .into_vec()
-                .into_iter()
-                .next()
-        })
-        .clone()
-}
-
-/// Careful choice among candidate kernels would take most of the time of these tests.
-fn minimal_tuning() {
-    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
-    config.autotune.level = AutotuneLevel::Minimal;
-    config.autotune.bench.min_samples = 1;
-    config.autotune.bench.max_samples = 1;
-    config.autotune.bench.short_circuit_samples = 1;
-    config.autotune.bench.adaptive = false;
-    CubeClRuntimeConfig::try_set(config);
 }
 
 /// Folder of one kind of fixtures: below `LIKEWISE_FIXTURES` when that is set, else the copy
