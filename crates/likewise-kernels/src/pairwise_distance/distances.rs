@@ -173,3 +173,34 @@ fn transpose(source: &[f32], from: usize, target: &mut [f32], to: usize, size: u
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Baseline, Narrow};
+
+    #[test]
+    fn every_instruction_set_computes_the_same_tile() {
+        let (rows, components) = (5, 70);
+        let number = |index: usize| ((index * 7919) % 1000) as f32 * 1e-3;
+        let x: Vec<f32> = (0..rows * components).map(number).collect();
+        let y: Vec<f32> = (0..PANEL * components)
+            .map(|index| number(index + 13))
+            .collect();
+        let panel = pack(&y, components);
+        let (baseline, narrow) = (tile::<Baseline>(&x, &panel), tile::<Narrow>(&x, &panel));
+        for (row, x) in x.chunks(components).enumerate() {
+            for (column, y) in y.chunks(components).enumerate() {
+                let square = |(&x, &y): (&f32, &f32)| (f64::from(x) - f64::from(y)).powi(2);
+                let expected: f64 = x.iter().zip(y).map(square).sum();
+                for tile in [&baseline, &narrow] {
+                    let actual = f64::from(tile[row].0[column]);
+                    assert!(
+                        (actual - expected).abs() < 1e-6 * expected,
+                        "{actual}, {expected}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -190,3 +190,58 @@ fn add_span<I: Instructions, const R: usize, const N: usize>(
     }
     N
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Baseline, Narrow};
+
+    fn sums<I: Instructions>(entries: &[Entry], rows: Rows) -> Vec<f32> {
+        let mut output = vec![0.0; rows.x.len()];
+        add::<I>(entries, rows.x, rows, &mut output);
+        output
+    }
+
+    #[test]
+    fn every_instruction_set_computes_the_same_sums() {
+        // Spans of every width.
+        let (count, others, components) = (5, 9, 32 + 16 + 8 + 3);
+        let number = |index: usize| ((index * 7919) % 1000) as f32 * 1e-3 - 0.5;
+        let x: Vec<f32> = (0..count * components).map(number).collect();
+        let y: Vec<f32> = (0..others * components)
+            .map(|index| number(index + 13))
+            .collect();
+        let rows = Rows {
+            x: &x,
+            y: &y,
+            components,
+            skip_zeros: false,
+        };
+        let weight = |row, r| if r < count { number(row * 31 + r) } else { 0.0 };
+        let entries: Vec<Entry> = (0..others)
+            .map(|row| Entry {
+                row,
+                weights: std::array::from_fn(|r| weight(row, r)),
+            })
+            .collect();
+        let results = [
+            sums::<Baseline>(&entries, rows),
+            sums::<Narrow>(&entries, rows),
+        ];
+        for index in 0..x.len() {
+            let (r, k) = (index / components, index % components);
+            let expected: f64 = (0..others)
+                .map(|row| {
+                    let difference = f64::from(x[index]) - f64::from(y[row * components + k]);
+                    f64::from(weight(row, r)) * difference
+                })
+                .sum();
+            for result in &results {
+                assert!(
+                    (f64::from(result[index]) - expected).abs() < 1e-6,
+                    "element {index}"
+                );
+            }
+        }
+    }
+}
