@@ -9,7 +9,7 @@ use super::statistics::{
     Table, add_product, assert_distribution, assert_equally_likely, draws_of, uniform,
     worst_deviate,
 };
-use super::{Set, Triplet, batches, count, mine, miner, read, sets};
+use super::{Set, Triplet, batches, count, count_of, mine, miner, read, sets};
 use crate::support::Case;
 
 /// A miner's settings and the distribution of its triplets.
@@ -230,7 +230,8 @@ fn rejects_a_wrong_table(device: &Device) {
             &uniform(&allowed),
         );
     }
-    let counts = count(&miner("name = 'distance'"), &set, device);
+    let config = miner("name = 'distance'");
+    let counts = count_of(&config, &set, device, batches(device).max(100));
     let worst = worst_deviate(&counts, &table);
     assert!(worst > 4.5, "deviate {worst}");
 }
