@@ -26,8 +26,18 @@ pub(super) fn choose_preferred(
 ) -> Tensor<1, Int> {
     let device = preferred.device();
     let uniform = uniform_numbers(otherwise.len(), rng, &device);
-    let some = preferred.clone().any_dim(1).squeeze_dim::<1>(1);
-    indices(otherwise, &device).mask_where(some, choose_uniform(preferred, uniform))
+    let chosen = choose_uniform(preferred.clone(), uniform);
+    indices(otherwise, &device).mask_where(is_candidate(preferred, &chosen), chosen)
+}
+
+/// Whether the column `chosen` of each row is one of its `candidates`: it is if there are any. Cheaper
+/// than to look through all of them.
+pub(super) fn is_candidate(
+    candidates: Tensor<2, Bool>,
+    chosen: &Tensor<1, Int>,
+) -> Tensor<1, Bool> {
+    let column = chosen.clone().unsqueeze_dim::<2>(1);
+    candidates.gather(1, column).squeeze_dim::<1>(1)
 }
 
 /// Number `number` (from 0) of the other references of the class of anchor `row`, in ascending

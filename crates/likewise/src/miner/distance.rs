@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::anchors::{Anchors, validate_budget};
-use super::choice::{draw_positives, uniform_numbers};
+use super::choice::{draw_positives, is_candidate, uniform_numbers};
 use super::triplets::indices;
 use super::{RhoSwitch, TripletMiner, Triplets, rho};
 use crate::batch::BatchLabels;
@@ -107,11 +107,9 @@ impl Distance {
             pairwise.dimension(),
             self.lower_cutoff,
         );
+        let some = is_candidate(candidates, &negative).float();
         let mut triplets = Triplets::of_anchors(anchors, indices(&positives, &device), negative);
-        if self.upper_cutoff.is_some() {
-            let some = candidates.any_dim(1).squeeze_dim::<1>(1).float();
-            triplets.valid = triplets.valid * some;
-        }
+        triplets.valid = triplets.valid * some;
         triplets
     }
 }

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::anchors::{Anchors, complete, validate_budget};
-use super::choice::{draw_positives, uniform_numbers};
+use super::choice::{draw_positives, is_candidate, uniform_numbers};
 use super::negatives::Negatives;
 use super::triplets::indices;
 use super::{RhoSwitch, TripletMiner, Triplets, rho};
@@ -106,10 +106,9 @@ impl TripletMiner for Parametric {
             .greater_equal_elem(smallest)
             .bool_and(squared.clone().lower_equal_elem(largest))
             .bool_and(anchors.rows_of(labels.negative.clone()));
-        let some = candidates.clone().any_dim(1).squeeze_dim::<1>(1);
         let bins = self.bins_with_mass();
         let chosen = if bins.is_empty() || bins.len() == self.n_support - 1 {
-            choose_uniform(candidates, uniform)
+            choose_uniform(candidates.clone(), uniform)
         } else {
             let lower = if bins.start == 0 {
                 -1.0
@@ -122,8 +121,9 @@ impl TripletMiner for Parametric {
                 .greater_elem(lower)
                 .bool_and(squared.lower_equal_elem(upper));
             let log_weights = has_mass.float().mul_scalar(-FLOOR.ln());
-            choose_weighted(log_weights, candidates, uniform)
+            choose_weighted(log_weights, candidates.clone(), uniform)
         };
+        let some = is_candidate(candidates, &chosen);
         let negative = indices(&any, &device).mask_where(some, chosen);
         Triplets::of_anchors(anchors, indices(&positives, &device), negative)
     }

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Triplets;
 use super::anchors::rows_of;
-use super::choice::uniform_numbers;
+use super::choice::{is_candidate, uniform_numbers};
 use crate::batch::BatchLabels;
 
 /// Triplets (a, p, n) with a second negative q.
@@ -35,9 +35,10 @@ impl Quadruplets {
         let negatives = rows_of(labels.negative.clone(), &triplets.anchors, &triplets.anchor);
         let candidates = negatives.bool_and(third_class);
         let uniform = uniform_numbers(tuples, rng, &device);
-        let has_second = candidates.clone().any_dim(1).float().squeeze_dim::<1>(1);
+        let second_negative = choose_uniform(candidates.clone(), uniform);
+        let has_second = is_candidate(candidates, &second_negative).float();
         Self {
-            second_negative: choose_uniform(candidates, uniform),
+            second_negative,
             has_second: has_second * triplets.valid.clone(),
             triplets,
         }

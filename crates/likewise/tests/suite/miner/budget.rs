@@ -76,7 +76,7 @@ fn exact_and_even(device: &Device) {
 fn uniform_subset(device: &Device) {
     let set = Set::load("d8_no_singletons");
     let (pairwise, labels) = set.batch(device);
-    let batches = if *device == Device::flex() { 4000 } else { 60 };
+    let batches = if *device == Device::flex() { 4000 } else { 30 };
     for name in by_anchor() {
         let config = with_budget(&format!("name = '{name}'"), 7);
         let mut times = vec![0; set.size()];

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
+use likewise::batch::BatchLabels;
+use likewise::pairwise::Pairwise;
 
 use super::statistics::{
     Table, add_product, assert_distribution, assert_equally_likely, draws_of, uniform,
     worst_deviate,
 };
-use super::{Set, Triplet, batches, count, mine, miner, read, sets};
+use super::{Set, Triplet, batches, circle, count, count_of, mine, miner, read, sets};
 use crate::support::Case;
 
 /// A miner's settings and the distribution of its triplets.
@@ -34,10 +36,13 @@ pub const GOLDEN: [(&str, OfSet); 9] = [
 ];
 
 pub fn cases() -> Vec<Case> {
-    let mut cases = vec![Case::new(
-        "miner::the_statistic_rejects_a_wrong_table",
-        rejects_a_wrong_table,
-    )];
+    let mut cases = vec![
+        Case::new(
+            "miner::the_statistic_rejects_a_wrong_table",
+            rejects_a_wrong_table,
+        ),
+        Case::new("miner::golden_parametric_bins", parametric_bins),
+    ];
     for name in sets() {
         for memory in [false, true] {
             let load = move |name: &str| match memory {
@@ -179,6 +184,39 @@ fn parametric(set: &Set, mode: &str) -> Expectation {
     }
 }
 
+/// A negative close to either edge of each bin, and one in the last bin: they are drawn alike if
+/// their bins have the same mass, else only the one that has any.
+fn parametric_bins(device: &Device) {
+    let set = Set::load(&sets()[0]);
+    let labels = BatchLabels::new(&[0, 0, 1, 2], device);
+    let angle = |distance: f64| 2.0 * (0.5 * distance).asin().to_degrees();
+    let support = &set.expected["parametric.support"].values;
+    for mode in ["uniform", "hards", "semihards", "veryhards"] {
+        // 16 draws for each of the two rows that have a positive.
+        let config = format!("budget = 32\n{}", parametric(&set, mode).config);
+        let masses = &set.expected[&format!("parametric.{mode}.bin_mass")].values;
+        let last = masses[masses.len() - 1];
+        for (edges, &mass) in support.windows(2).zip(masses) {
+            for distance in [edges[0] + 2e-3, edges[1] - 2e-3] {
+                let angles = [0.0, 180.0, angle(distance), -angle(1.39)];
+                let pairwise = Pairwise::new(circle(&angles, device));
+                let drawn = read(&mine(&miner(&config), &pairwise, &labels, 0));
+                let negatives: BTreeSet<usize> = drawn
+                    .into_iter()
+                    .filter(|triplet| triplet[0] == 0)
+                    .map(|triplet| triplet[2])
+                    .collect();
+                let expected = if mass > 1e3 * last {
+                    BTreeSet::from([2])
+                } else {
+                    BTreeSet::from([2, 3])
+                };
+                assert_eq!(negatives, expected, "{mode}, distance {distance}");
+            }
+        }
+    }
+}
+
 fn random(set: &Set, device: &Device) {
     let (pairwise, labels) = set.batch(device);
     let all = &set.expected["random.all_triplets"];
@@ -230,7 +268,8 @@ fn rejects_a_wrong_table(device: &Device) {
             &uniform(&allowed),
         );
     }
-    let counts = count(&miner("name = 'distance'"), &set, device);
+    let config = miner("name = 'distance'");
+    let counts = count_of(&config, &set, device, batches(device).max(100));
     let worst = worst_deviate(&counts, &table);
     assert!(worst > 4.5, "deviate {worst}");
 }

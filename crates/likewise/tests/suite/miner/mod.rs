@@ -179,13 +179,18 @@ fn read_rows(rows: Tensor<1, Int>) -> Vec<usize> {
 
 /// Number of batches of 24 tuples to mine: over 1e5 tuples where that is quick.
 fn batches(device: &Device) -> u64 {
-    if *device == Device::flex() { 4400 } else { 100 }
+    if *device == Device::flex() { 4400 } else { 40 }
 }
 
+/// How often each triplet is drawn in [`batches`] batches.
 fn count(config: &MinerConfig, set: &Set, device: &Device) -> Counts {
+    count_of(config, set, device, batches(device))
+}
+
+fn count_of(config: &MinerConfig, set: &Set, device: &Device, batches: u64) -> Counts {
     let (pairwise, labels) = set.batch(device);
     let mut counts = Counts::new();
-    for seed in 0..batches(device) {
+    for seed in 0..batches {
         for triplet in read(&mine(config, &pairwise, &labels, seed)) {
             *counts.entry(triplet).or_insert(0) += 1;
         }
