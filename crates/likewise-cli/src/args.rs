@@ -194,6 +194,8 @@ pub struct Bench {
 pub enum BenchWhat {
     /// Images per second of a recipe's training step.
     Train(BenchTrain),
+    /// Time and memory of mining, loss and backward pass, for every objective with every miner.
+    Objectives(BenchObjectives),
 }
 
 /// `likewise bench train`.
@@ -214,6 +216,40 @@ pub struct BenchTrain {
     /// Measured steps, after as many of warm-up as a third of them.
     #[arg(long, value_name = "N", default_value_t = 15)]
     pub steps: usize,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `likewise bench objectives`.
+#[derive(Args, Debug)]
+pub struct BenchObjectives {
+    /// Batch sizes, separated by commas.
+    #[arg(
+        long,
+        value_name = "B",
+        value_delimiter = ',',
+        default_value = "112,512,1024"
+    )]
+    pub batch: Vec<usize>,
+    /// Dimension of the embeddings.
+    #[arg(long, value_name = "D", default_value_t = 128)]
+    pub dim: usize,
+    /// Only objectives of these names, separated by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub objective: Vec<String>,
+    /// Only miners of these names, separated by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub miner: Vec<String>,
+    /// Device to measure.
+    #[command(flatten)]
+    pub device: DeviceChoice,
+    /// Threads of the CPU backend; by default all cores.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Repetitions at least, of which the median counts.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub repeats: usize,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

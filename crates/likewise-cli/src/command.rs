@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::CommandFactory;
 
-use crate::args::{Arguments, BenchWhat, Command};
+use crate::args::{Arguments, Command};
 use crate::output::out;
 
 /// Runs the command the user typed.
@@ -23,9 +23,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Toy(options) => toy::run(&options)?,
         Command::Device(options) => device::run(&options)?,
         Command::Recipes(options) => recipes::run(&options)?,
-        Command::Bench(options) => match options.what {
-            BenchWhat::Train(options) => bench::run(&options)?,
-        },
+        Command::Bench(options) => bench::run(&options.what)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "likewise", &mut script);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use likewise::metric::MetricValues;
-use likewise::train::{Baselines, Split, Subject};
+use likewise::train::{Baselines, Observed, Split, Subject};
 use serde::{Deserialize, Serialize};
 
 /// One line of `events.jsonl`.
@@ -36,6 +36,23 @@ pub enum Record {
         loss: f32,
         /// Learning rate of the backbone.
         learning_rate: f64,
+    },
+    /// A step was looked at more closely.
+    Observed {
+        /// Epoch, from 1.
+        epoch: u32,
+        /// Batch, from 0.
+        batch: u32,
+        /// What was seen.
+        #[serde(flatten)]
+        seen: Observed,
+    },
+    /// The memory bank that batches are drawn from was filled.
+    BankFilled {
+        /// Epoch before which it was filled.
+        epoch: u32,
+        /// Duration.
+        seconds: f64,
     },
     /// An epoch ended.
     Epoch {
@@ -139,6 +156,15 @@ impl History {
         losses.collect()
     }
 
+    /// Steps that were looked at more closely, by (epoch, batch).
+    pub fn observed(&self) -> BTreeMap<(u32, u32), &Observed> {
+        let seen = self.records.iter().filter_map(|record| match record {
+            Record::Observed { epoch, batch, seen } => Some(((*epoch, *batch), seen)),
+            _ => None,
+        });
+        seen.collect()
+    }
+
     /// Evaluations by (split, epoch, subject), in that order.
     pub fn evaluations(&self) -> BTreeMap<(Split, u32, &'static str), &MetricValues> {
         let found = self.records.iter().filter_map(|record| match record {
@@ -189,6 +215,7 @@ pub fn subject_name(subject: Subject) -> &'static str {
         Subject::RawPixels => "raw_pixels",
         Subject::Training => "training",
         Subject::Selected => "selected",
+        Subject::MemoryBank => "memory_bank",
     }
 }
 

@@ -11,6 +11,7 @@ mod environment;
 mod failure;
 mod history;
 mod interrupt;
+mod memory;
 mod output;
 mod progress;
 mod recipes;

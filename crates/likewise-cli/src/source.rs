@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use likewise::recipe::{DataSettings, Recipe};
+use likewise::sampler::BatchPlan;
 use likewise::train::{BatchSource, ImageBatch, Pass, Split};
 use likewise_data::{
     Batches, DataSource, Dataset, DatasetOptions, Loader, LoaderOptions, Normalization,
     PlannedBatch, SplitOptions, TransformOptions,
 };
+use rayon::prelude::*;
 
 /// Share of the time spent waiting for images above which the progress line says so.
 const WORTH_SAYING: f64 = 0.1;
@@ -126,6 +128,22 @@ impl LoaderSource {
     }
 }
 
+impl LoaderSource {
+    /// The batches of a plan, drawn on all cores: samplers with a memory bank take a while.
+    fn planned(&self, plan: &BatchPlan) -> likewise::Result<Vec<PlannedBatch>> {
+        let items = &self.dataset.split(Split::Train).indices;
+        let draw = |batch: u32| {
+            let rows = plan.batch(batch)?;
+            Ok(PlannedBatch {
+                epoch: plan.epoch,
+                batch,
+                indices: rows.into_iter().map(|row| items[row]).collect(),
+            })
+        };
+        plan.batches.clone().into_par_iter().map(draw).collect()
+    }
+}
+
 /// Name of a recipe's data, for the run folder's path.
 pub fn dataset_name(data: &DataSettings) -> String {
     data.source.parse::<DataSource>().map_or_else(
@@ -177,21 +195,7 @@ impl BatchSource for LoaderSource {
         self.batches = None;
         self.pass_started = Instant::now();
         let batches = match pass {
-            Pass::Training {
-                epoch,
-                first_batch,
-                batches,
-            } => {
-                let indices = &self.dataset.split(Split::Train).indices;
-                let planned = (first_batch..)
-                    .zip(batches)
-                    .map(|(batch, rows)| PlannedBatch {
-                        epoch,
-                        batch,
-                        indices: rows.into_iter().map(|row| indices[row]).collect(),
-                    });
-                self.loader.train(planned.collect())?
-            }
+            Pass::Training(plan) => self.loader.train(self.planned(&plan)?)?,
             Pass::Evaluation { split, batch_size } => self
                 .loader
                 .evaluate(&self.dataset.split(split).indices, batch_size)?,

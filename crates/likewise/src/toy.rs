@@ -11,7 +11,7 @@ use crate::metric::{self, FLOOR, MetricSet};
 use crate::model::{BackboneConfig, MlpConfig, Network, NetworkConfig};
 use crate::pairwise::Pairwise;
 use crate::random::{self, Purpose};
-use crate::train::{Optimizer, OptimizerConfig};
+use crate::train::{Optimizer, OptimizerConfig, ParameterGradients};
 use crate::{Error, Result};
 
 /// Points of each class, drawn from 100 equispaced ones.
@@ -214,7 +214,7 @@ fn train_network(
         let labels: Vec<u32> = rows.iter().map(|&row| points.labels[row]).collect();
         let embeddings = network.forward(inputs(&positions, &autodiff)).embeddings;
         let loss = contrast(embeddings, &labels, mode, p_switch, &mut rng, device);
-        let gradients = loss.backward();
+        let gradients = ParameterGradients::of(&network, loss.backward());
         network = optimizer.step(network, gradients, 1.0);
     }
     Ok(network)

@@ -11,10 +11,15 @@ use serde::Serialize;
 
 fn settings(config: &impl Serialize) -> String {
     let text = toml::to_string(config).expect("a configuration is valid TOML");
-    let lines = text
-        .lines()
-        .filter(|line| !line.starts_with("name =") && !line.is_empty());
-    let settings: Vec<String> = lines.map(|line| format!("`{line}`")).collect();
+    let (own, tables) = text.split_once("\n[").unwrap_or((&text, ""));
+    let own = own.lines().filter(|line| !line.starts_with("name ="));
+    let mut settings: Vec<String> = own.map(|line| format!("`{line}`")).collect();
+    for table in tables.split("\n[").filter(|table| !table.is_empty()) {
+        let (name, lines) = table.split_once("]\n").expect("a heading and its lines");
+        let lines: Vec<&str> = lines.lines().collect();
+        settings.push(format!("`{name} = {{ {} }}`", lines.join(", ")));
+    }
+    settings.retain(|setting| setting != "``");
     if settings.is_empty() {
         "–".into()
     } else {
@@ -51,28 +56,35 @@ fn reference() -> String {
             entry.paper
         );
     }
-    text += "\n## Miners\n\n`[miner] name = ...`\n\n| name | miner | makes | unit vectors | settings | source |\n|---|---|---|---|---|---|\n";
+    text += "\n## Miners\n\n`[miner] name = ...`\n\n| name | miner | makes | unit vectors | control | settings | source |\n|---|---|---|---|---|---|---|\n";
     for entry in miner::TABLE {
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {} | {} | {} |",
+            entry.name,
+            entry.title,
+            entry.tuples.name(),
+            yes(entry.needs_unit_embeddings),
+            yes(entry.control),
+            settings(&(entry.default)()),
+            entry.paper
+        );
+    }
+    text += "\nAny miner of triplets takes `rho = { p_switch = 0.2, switch_mode = \"anchor_as_positive\" }`, the ρ-switch of Roth et al. 2020, and `budget`, the number of triplets of a batch (by default one for each anchor).\n";
+    text += "\n## Batch samplers\n\n`[sampler] name = ...`\n\n| name | sampler | what it draws | memory bank | settings | source |\n|---|---|---|---|---|---|\n";
+    for entry in sampler::TABLE {
         let _ = writeln!(
             text,
             "| `{}` | {} | {} | {} | {} | {} |",
             entry.name,
             entry.title,
-            entry.tuples.name(),
-            yes(entry.needs_unit_embeddings),
+            entry.summary,
+            yes(entry.memory_bank),
             settings(&(entry.default)()),
             entry.paper
         );
     }
-    text += "\nAround any of them: `rho = { p_switch = 0.2, switch_mode = \"anchor_as_positive\" }`, the ρ-switch of Roth et al. 2020.\n";
-    text += "\n## Batch samplers\n\n`[sampler] name = ...`\n\n| name | sampler | what it draws |\n|---|---|---|\n";
-    for entry in sampler::TABLE {
-        let _ = writeln!(
-            text,
-            "| `{}` | {} | {} |",
-            entry.name, entry.title, entry.summary
-        );
-    }
+    text += "\nThose with a memory bank also take `projection_dim = K` ([how they work](samplers.md)).\n";
     text += "\n## Architectures\n\n`[model.backbone] architecture = ...`\n\n| name | for | source |\n|---|---|---|\n";
     for entry in ARCHITECTURES {
         let _ = writeln!(

@@ -20,11 +20,11 @@ pub fn section(report: &Report) -> Markup {
         "classes the network has never seen. Epoch 0 is the untrained network."
     };
     html! {
-        @if report.training.is_some() || !report.progress.is_empty() {
+        @if !report.training.is_empty() || !report.progress.is_empty() {
             section aria-labelledby="curves" {
                 (heading("curves", "During training", &lead))
                 div class="grid" {
-                    @if let Some(curve) = &report.training { (training(curve)) }
+                    @for curve in &report.training { (training(curve)) }
                     @for curves in by_metric(&report.progress) { (progress(&curves)) }
                 }
             }
@@ -46,24 +46,26 @@ pub fn figure(title: &str, note: &str, chart: &LineChart, table: &Markup) -> Mar
 
 fn training(curve: &TrainingCurve) -> Markup {
     let (points, band) = stretches(&curve.points);
-    let note = match band.is_empty() {
+    let band_note = match band.is_empty() {
         true => String::new(),
         false => format!(
             "Line: mean of {} values at a time; band: their range.",
             curve.points.len().div_ceil(STRETCHES)
         ),
     };
+    let note = format!("{} {band_note}", curve.note);
+    let quantity = curve.quantity.as_str();
     let series = Series {
-        name: "objective".to_owned(),
+        name: quantity.to_owned(),
         points,
         band,
         stroke: Stroke::Solid,
         colour: 0,
     };
     let chart = LineChart {
-        label: format!("Training objective over {}s", curve.time),
+        label: format!("{} over {}s", curve.title, curve.time),
         x: Axis::new(curve.time.as_str()),
-        y: Axis::new("objective"),
+        y: Axis::new(quantity),
         series: vec![series],
         references: Vec::new(),
     };
@@ -71,8 +73,12 @@ fn training(curve: &TrainingCurve) -> Markup {
         .into_iter()
         .map(|i| vec![number(curve.points[i].0), number(curve.points[i].1)])
         .collect();
-    let table = table("Data: objective", &[&curve.time, "objective"], &rows);
-    figure("Training objective", &note, &chart, &table)
+    let table = table(
+        &format!("Data: {quantity}"),
+        &[&curve.time, quantity],
+        &rows,
+    );
+    figure(&curve.title, note.trim(), &chart, &table)
 }
 
 type Pairs = Vec<(f64, f64)>;

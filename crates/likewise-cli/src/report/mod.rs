@@ -33,8 +33,8 @@ pub struct Report {
     pub summary: String,
     /// What was run, on what and with which versions, in groups, in reading order.
     pub settings: Vec<SettingGroup>,
-    /// Training objective over time.
-    pub training: Option<TrainingCurve>,
+    /// What was seen of the training steps over time, the objective first.
+    pub training: Vec<TrainingCurve>,
     /// Metrics of unseen classes over epochs; curves of the same metric share a chart.
     pub progress: Vec<ProgressCurve>,
     /// Metrics of unseen classes, the most important one first.
@@ -62,12 +62,18 @@ pub struct SettingGroup {
     pub rows: Vec<(String, String)>,
 }
 
-/// Training objective over time.
+/// A number of the training steps over time.
 #[derive(Clone, Debug)]
 pub struct TrainingCurve {
+    /// Heading, such as `Training objective`.
+    pub title: String,
+    /// What the vertical axis shows, such as `objective`.
+    pub quantity: String,
+    /// What it tells, in one sentence; may be empty.
+    pub note: String,
     /// What the horizontal axis counts: `step` or `epoch`.
     pub time: String,
-    /// Time and value of the objective, in order of time. Non-finite values leave a gap.
+    /// Time and value, in order of time. Non-finite values leave a gap.
     pub points: Vec<(f64, f64)>,
 }
 

@@ -59,7 +59,7 @@ fn header(report: &Report) -> Markup {
         (
             "curves",
             "Curves",
-            report.training.is_some() || !report.progress.is_empty(),
+            !report.training.is_empty() || !report.progress.is_empty(),
         ),
         ("spectrum", "Spectrum", report.spectrum.is_some()),
         ("settings", "Settings", !report.settings.is_empty()),

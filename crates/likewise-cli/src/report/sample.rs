@@ -191,6 +191,18 @@ fn map(classes: usize, each: usize) -> EmbeddingMap {
     }
 }
 
+fn training(title: &str, quantity: &str, value: &dyn Fn(f64) -> f64) -> TrainingCurve {
+    TrainingCurve {
+        title: title.to_owned(),
+        quantity: quantity.to_owned(),
+        note: String::new(),
+        time: "step".to_owned(),
+        points: (0..1200)
+            .map(|i| (i as f64, value(i as f64) * (1.0 + 0.1 * noise(i))))
+            .collect(),
+    }
+}
+
 fn progress(metric: &str, split: &str, top: f64, start: f64, seed: usize) -> ProgressCurve {
     let value =
         |e: usize| top - (top - start) * (-(e as f64) / 6.0).exp() + 0.008 * noise(e + seed);
@@ -229,12 +241,10 @@ pub fn report(classes: usize, each: usize) -> Report {
             group("Device", &[("device", "CPU (flex), 2 threads"), ("seed", "0")]),
             group("Versions", &[("likewise", "0.1.0"), ("commit", "0000000")]),
         ],
-        training: Some(TrainingCurve {
-            time: "step".to_owned(),
-            points: (0..1200)
-                .map(|i| (i as f64, 0.12 + 0.5 * (-(i as f64) / 260.0).exp() + 0.05 * noise(i)))
-                .collect(),
-        }),
+        training: vec![
+            training("Training objective", "objective", &|i| 0.12 + 0.5 * (-i / 260.0).exp()),
+            training("Effective rank", "directions", &|i| 40.0 - 12.0 * (-i / 300.0).exp()),
+        ],
         progress: vec![
             progress("Recall@1", "test", 0.62, 0.287, 1),
             progress("Recall@1", "validation", 0.66, 0.31, 2),

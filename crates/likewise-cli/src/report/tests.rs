@@ -148,10 +148,13 @@ fn degenerate_parts_are_shown_as_far_as_they_go() {
         thumbnail: Some(7),
     };
     let report = Report {
-        training: Some(TrainingCurve {
+        training: vec![TrainingCurve {
+            title: "Training objective".to_owned(),
+            quantity: "objective".to_owned(),
+            note: String::new(),
             time: "epoch".to_owned(),
             points: vec![(1.0, f64::NAN)],
-        }),
+        }],
         progress: vec![ProgressCurve {
             metric: "NMI".to_owned(),
             split: "test".to_owned(),

@@ -5,12 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use likewise::model::StateDict;
 use likewise::train::{CheckpointState, Progress};
 
 use super::tensors::{read_tensors, write_tensors};
 use crate::output;
 
 const TEMPORARY: &str = ".writing-";
+/// Embeddings remembered from earlier steps, for runs that do.
+const MEMORY: &str = "memory.safetensors";
 
 /// Stores `state` below `folder`: `last/<epoch>-<batch>` and, when it changed,
 /// `best-<metric>/<epoch>`.
@@ -28,6 +31,9 @@ pub fn store(folder: &Path, state: &CheckpointState, metric: &str) -> Result<()>
     complete(&last_folder, &last_name, |new| {
         write_tensors(&new.join("learner.safetensors"), &state.learner)?;
         write_tensors(&new.join("optimizer.safetensors"), &state.optimizer)?;
+        if !state.memory.is_empty() {
+            write_tensors(&new.join(MEMORY), &state.memory)?;
+        }
         output::write_json(&new.join("state.json"), progress)
     })?;
     remove_others(&last_folder, &last_name);
@@ -57,8 +63,15 @@ pub fn load(folder: &Path, metric: &str) -> Result<Option<CheckpointState>> {
         }
         None => None,
     };
+    let memory = last.join(MEMORY);
+    let memory = if memory.exists() {
+        read_tensors(&memory)?
+    } else {
+        StateDict::default()
+    };
     Ok(Some(CheckpointState {
         progress,
+        memory,
         learner: read_tensors(&last.join("learner.safetensors"))?,
         optimizer: read_tensors(&last.join("optimizer.safetensors"))?,
         best,

@@ -1,81 +1,117 @@
-//! Random choices inside the rows of a B×B matrix without a read-back: the host draws the noise,
-//! the device takes a masked argmax.
+//! Random choices without a read-back. What labels alone decide is drawn on the host; for the rest
+//! the host draws one uniform number a row, and the device finds the column it falls on.
+
+use std::collections::HashSet;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use likewise_kernels::choose_uniform;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use super::triplets::indices;
 use crate::batch::BatchLabels;
 
-/// Score of entries that must not be chosen; finite, and far below any log-weight plus noise.
-const EXCLUDED: f32 = -1e30;
-
-/// Independent standard Gumbel noise `[size, size]`: the argmax of log w + noise is a draw with
-/// probabilities proportional to w (the Gumbel-max method).
-pub(super) fn gumbel(rng: &mut ChaCha8Rng, size: usize, device: &Device) -> Tensor<2> {
-    let draw = |_| {
-        let uniform = (f64::from(rng.random::<u32>()) + 0.5) / 4_294_967_296.0;
-        -(-uniform.ln()).ln() as f32
-    };
-    let values: Vec<f32> = (0..size * size).map(draw).collect();
-    Tensor::from_data(TensorData::new(values, [size, size]), device)
+/// Independent uniform numbers of [0, 1), `[count]`.
+pub(super) fn uniform_numbers(count: usize, rng: &mut ChaCha8Rng, device: &Device) -> Tensor<1> {
+    let numbers: Vec<f32> = (0..count).map(|_| rng.random()).collect();
+    Tensor::from_data(TensorData::new(numbers, [count]), device)
 }
 
-/// For each row, the column of the largest score among the `allowed` ones, `[rows]`. A row
-/// without an allowed column gives some valid column number.
-pub(super) fn choose(scores: Tensor<2>, allowed: Tensor<2, Bool>) -> Tensor<1, Int> {
-    scores
-        .mask_fill(allowed.bool_not(), EXCLUDED)
-        .argmax(1)
-        .squeeze_dim::<1>(1)
+/// A uniformly drawn one of the `preferred` columns of each row, or what `otherwise` says where
+/// there is none: `[rows]`, the same on every device.
+pub(super) fn choose_preferred(
+    preferred: Tensor<2, Bool>,
+    otherwise: &[usize],
+    rng: &mut ChaCha8Rng,
+) -> Tensor<1, Int> {
+    let device = preferred.device();
+    let uniform = uniform_numbers(otherwise.len(), rng, &device);
+    let some = preferred.clone().any_dim(1).squeeze_dim::<1>(1);
+    indices(otherwise, &device).mask_where(some, choose_uniform(preferred, uniform))
 }
 
-/// Row by row, `preferred` where it holds for any column, else `fallback`.
-pub(super) fn or_else(preferred: Tensor<2, Bool>, fallback: Tensor<2, Bool>) -> Tensor<2, Bool> {
-    let empty = preferred
-        .clone()
-        .any_dim(1)
-        .bool_not()
-        .expand(fallback.dims());
-    preferred.bool_or(fallback.bool_and(empty))
+/// Number `number` (from 0) of the other references of the class of anchor `row`, in ascending
+/// order.
+pub(super) fn positive(labels: &BatchLabels, row: usize, number: usize) -> usize {
+    let class = labels.class_of(row);
+    let reference = class[number];
+    if reference < row {
+        reference
+    } else {
+        class[number + 1]
+    }
 }
 
-/// The candidate that a number of [0, 1) falls on, all with equal chances, for each row: `[rows]`.
-/// A row without a candidate gives some valid column number.
-pub(super) fn choose_uniformly(candidates: Tensor<2, Bool>, uniform: Tensor<1>) -> Tensor<1, Int> {
-    let [rows, _] = candidates.dims();
-    let count = candidates.clone().float().cumsum(1);
-    let total = candidates.clone().float().sum_dim(1);
-    let number = (uniform.reshape([rows, 1]) * total.clone()).floor();
-    let number = number.min_pair(total.sub_scalar(1.0));
-    let hit = (count - number.add_scalar(1.0)).equal_elem(0.0);
-    hit.bool_and(candidates)
-        .float()
-        .argmax(1)
-        .squeeze_dim::<1>(1)
-}
-
-/// A uniformly drawn other reference of the same class for each anchor; the anchor itself where it
-/// is the only one of its class.
-pub(super) fn uniform_positives(labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Vec<usize> {
-    (0..labels.len())
-        .map(|row| uniform(labels.positives_of(row), rng).unwrap_or(row))
-        .collect()
-}
-
-/// A uniform draw; nothing (and no number used) when there is nothing to draw from.
-pub(super) fn uniform(
-    rows: impl Iterator<Item = usize> + Clone,
+/// A uniformly drawn other reference of the class of anchor `row`; nothing (and no number used)
+/// when there is none.
+pub(super) fn draw_positive(
+    labels: &BatchLabels,
+    row: usize,
     rng: &mut ChaCha8Rng,
 ) -> Option<usize> {
-    let count = rows.clone().count() as u32;
-    let mut rows = rows;
-    (count > 0).then(|| rows.nth(rng.random_range(0..count) as usize))?
+    let count = labels.positive_count(row);
+    (count > 0).then(|| positive(labels, row, below(count, rng)))
 }
 
-/// Whether each anchor has both a positive and a negative.
-pub(super) fn complete_anchors(labels: &BatchLabels) -> Vec<bool> {
-    (0..labels.len())
-        .map(|row| labels.positive_count(row) > 0 && labels.negative_count(row) > 0)
+/// A uniformly drawn other reference of the class of each of `rows`; the row itself where it is
+/// the only one.
+pub(super) fn draw_positives(
+    labels: &BatchLabels,
+    rows: &[usize],
+    rng: &mut ChaCha8Rng,
+) -> Vec<usize> {
+    rows.iter()
+        .map(|&row| draw_positive(labels, row, rng).unwrap_or(row))
         .collect()
+}
+
+/// A uniformly drawn number below `count`, which is not 0.
+pub(super) fn below(count: usize, rng: &mut ChaCha8Rng) -> usize {
+    rng.random_range(0..count as u64) as usize
+}
+
+/// `count` different numbers below `total`, every set equally likely (Floyd's algorithm); all of
+/// them when there are not more.
+pub(super) fn distinct(total: u64, count: u64, rng: &mut ChaCha8Rng) -> Vec<u64> {
+    if total <= count {
+        return (0..total).collect();
+    }
+    let mut seen = HashSet::new();
+    (total - count..total)
+        .map(|last| {
+            let drawn = rng.random_range(0..=last);
+            let chosen = if seen.contains(&drawn) { last } else { drawn };
+            seen.insert(chosen);
+            chosen
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::random::{Purpose, stream};
+
+    proptest! {
+        #[test]
+        fn numbers_are_distinct_and_in_range(total in 0u64..60, count in 0u64..60, seed: u64) {
+            let drawn = distinct(total, count, &mut stream(seed, Purpose::Miner, 0, 0, 0));
+            prop_assert_eq!(drawn.len() as u64, total.min(count));
+            prop_assert!(drawn.iter().all(|&number| number < total));
+            prop_assert_eq!(drawn.iter().collect::<HashSet<_>>().len(), drawn.len());
+        }
+
+        #[test]
+        fn positives_are_numbered_in_order(labels in prop::collection::vec(0u32..4, 1..12)) {
+            let batch = BatchLabels::new(&labels, &Device::flex());
+            for row in 0..labels.len() {
+                let numbered: Vec<usize> = (0..batch.positive_count(row))
+                    .map(|number| positive(&batch, row, number))
+                    .collect();
+                prop_assert_eq!(numbered, batch.positives_of(row).collect::<Vec<_>>());
+            }
+        }
+    }
 }

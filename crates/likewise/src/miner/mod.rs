@@ -1,11 +1,19 @@
 //! Batch miners: which tuples of a batch an objective learns from. A miner sees the pairwise matrix
 //! and the labels and answers with index tensors on the device; nothing is read back. Choices that
-//! need labels only are made on the host, the others by a masked argmax over uploaded noise.
+//! need labels only are made on the host, the others on the device from uploaded random numbers.
 
+mod anchors;
 mod choice;
 pub mod distance;
+pub mod intra_random;
+pub mod lifted;
+pub mod multisimilarity;
+mod negatives;
+pub mod npair;
+pub mod parametric;
 mod quadruplets;
 pub mod random;
+pub mod random_distance;
 pub mod rho;
 pub mod semihard;
 pub mod softhard;
@@ -59,14 +67,16 @@ pub struct Entry {
     pub tuples: TupleKind,
     /// Whether it is only defined for unit vectors.
     pub needs_unit_embeddings: bool,
+    /// Whether it is a control of experiments, not meant to learn from.
+    pub control: bool,
     /// The miner with its default hyper-parameters; serialise it to list them.
     pub default: fn() -> MinerConfig,
 }
 
 /// Makes the enum, its dispatch and the table from one line a miner:
-/// `Variant(type) "name", tuples, unit vectors, "title", "paper"`.
+/// `Variant(type) "name", tuples, unit vectors, control, "title", "paper"`.
 macro_rules! miners {
-    ($($variant:ident($miner:ty) $name:literal, $tuples:ident, $unit:literal, $title:literal, $paper:literal;)*) => {
+    ($($variant:ident($miner:ty) $name:literal, $tuples:ident, $unit:literal, $control:literal, $title:literal, $paper:literal;)*) => {
         /// A batch miner and its hyper-parameters, as a recipe's `[miner]` states it.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "name")]
@@ -85,6 +95,7 @@ macro_rules! miners {
             paper: $paper,
             tuples: TupleKind::$tuples,
             needs_unit_embeddings: $unit,
+            control: $control,
             default: || MinerConfig::$variant(<$miner>::default()),
         },)*];
 
@@ -110,10 +121,16 @@ macro_rules! miners {
 }
 
 miners! {
-    Random(random::Random) "random", Triplets, false, "Random", "uniform baseline; as in Hoffer & Ailon, Deep Metric Learning Using Triplet Network, 2015";
-    Semihard(semihard::Semihard) "semihard", Triplets, false, "Semi-hard", "Schroff et al., FaceNet: A Unified Embedding for Face Recognition and Clustering, 2015";
-    Softhard(softhard::Softhard) "softhard", Triplets, false, "Soft-hard", "Roth & Brattoli, Deep Metric Learning Baselines, 2019";
-    Distance(distance::Distance) "distance", Triplets, true, "Distance-weighted", "Wu et al., Sampling Matters in Deep Embedding Learning, 2017";
+    Random(random::Random) "random", Triplets, false, false, "Random", "uniform baseline; as in Hoffer & Ailon, Deep Metric Learning Using Triplet Network, 2015";
+    Semihard(semihard::Semihard) "semihard", Triplets, false, false, "Semi-hard", "Schroff et al., FaceNet: A Unified Embedding for Face Recognition and Clustering, 2015";
+    Softhard(softhard::Softhard) "softhard", Triplets, false, false, "Soft-hard", "Roth & Brattoli, Deep Metric Learning Baselines, 2019";
+    Distance(distance::Distance) "distance", Triplets, true, false, "Distance-weighted", "Wu et al., Sampling Matters in Deep Embedding Learning, 2017";
+    Parametric(parametric::Parametric) "parametric", Triplets, false, false, "Parametric histogram", "Roth et al., PADS: Policy-Adapted Sampling for Visual Similarity Learning, 2020";
+    Npair(npair::Npair) "npair", NPairs, false, false, "N-pairs", "Sohn, Improved Deep Metric Learning with Multi-class N-pair Loss Objective, 2016";
+    Lifted(lifted::Lifted) "lifted", PairSets, false, false, "All pairs", "Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, 2017; after Oh Song et al., Deep Metric Learning via Lifted Structured Feature Embedding, 2016";
+    Multisimilarity(multisimilarity::MultisimilarityPairs) "multisimilarity", PairSets, true, false, "Multi-similarity pairs", "Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning, 2019";
+    RandomDistance(random_distance::RandomDistance) "random_distance", Triplets, true, true, "Distance-weighted with permuted labels (control)", "Roth et al., Revisiting Training Strategies and Generalization Performance in Deep Metric Learning, 2020";
+    IntraRandom(intra_random::IntraRandom) "intra_random", Triplets, false, true, "Random inside classes (control)", "Roth et al., Revisiting Training Strategies and Generalization Performance in Deep Metric Learning, 2020";
 }
 
 /// The line of [`TABLE`] with this name.
@@ -213,10 +230,11 @@ mod tests {
     }
 
     #[test]
-    fn any_triplet_miner_takes_the_switch() {
-        let text = "name = \"semihard\"\nmargin = 1\nrho = { p_switch = 0.4, switch_mode = \"keep_positive\" }";
+    fn any_triplet_miner_takes_the_switch_and_a_budget() {
+        let text = "name = \"semihard\"\nmargin = 1\nbudget = 50\nrho = { p_switch = 0.4, switch_mode = \"keep_positive\" }";
         let expected = semihard::Semihard {
             margin: 1.0,
+            budget: Some(50),
             rho: Some(RhoSwitch {
                 p_switch: 0.4,
                 switch_mode: SwitchMode::KeepPositive,
@@ -224,40 +242,118 @@ mod tests {
         };
         let config: MinerConfig = toml::from_str(text).unwrap();
         assert_eq!(config, MinerConfig::Semihard(expected));
+        for entry in TABLE {
+            let text = format!(
+                "name = '{}'\nbudget = 3\nrho = {{ p_switch = 0.1 }}",
+                entry.name
+            );
+            let config: std::result::Result<MinerConfig, _> = toml::from_str(&text);
+            let triplets = entry.tuples == TupleKind::Triplets;
+            assert_eq!(config.is_ok(), triplets, "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn an_objective_gets_the_tuples_it_takes_or_a_refusal_with_the_miners_that_serve() {
+        let miner = |name: &str| (entry(name).unwrap().default)();
+        let quadruplets = [TupleKind::Quadruplets];
+        let made = Miner::serving(&miner("semihard"), &quadruplets)
+            .unwrap()
+            .makes;
+        assert_eq!(made, TupleKind::Quadruplets);
+        let either = [TupleKind::Triplets, TupleKind::PairSets];
+        let made = Miner::serving(&miner("lifted"), &either).unwrap().makes;
+        assert_eq!(made, TupleKind::PairSets);
+        let refused = Miner::serving(&miner("npair"), &either).unwrap_err();
+        let message = refused.to_string();
+        for name in [
+            "npair",
+            "N-pairs",
+            "random",
+            "distance",
+            "lifted",
+            "multisimilarity",
+        ] {
+            assert!(message.contains(name), "{name} is missing: {message}");
+        }
+        let refused = Miner::serving(&miner("distance"), &[TupleKind::NPairs]).unwrap_err();
+        assert!(refused.to_string().ends_with("use \"npair\""), "{refused}");
     }
 
     #[test]
     fn what_cannot_be_run_is_refused_by_key() {
         for (text, key) in [
-            ("name = \"semihard\"\nmargin = -0.1", "miner.margin"),
-            ("name = \"semihard\"\nmargin = nan", "miner.margin"),
+            ("name = 'semihard'\nmargin = -0.1", "miner.margin"),
+            ("name = 'semihard'\nmargin = 0.0", "miner.margin"),
+            ("name = 'semihard'\nmargin = nan", "miner.margin"),
             (
-                "name = \"distance\"\nlower_cutoff = 0.0",
+                "name = 'distance'\nlower_cutoff = 0.0",
                 "miner.lower_cutoff",
             ),
             (
-                "name = \"distance\"\nupper_cutoff = 2.5",
+                "name = 'distance'\nlower_cutoff = 2.0",
+                "miner.lower_cutoff",
+            ),
+            (
+                "name = 'distance'\nupper_cutoff = 2.5",
                 "miner.upper_cutoff",
             ),
             (
-                "name = \"random\"\nrho = { p_switch = 1.01 }",
+                "name = 'random_distance'\nupper_cutoff = 0.0",
+                "miner.upper_cutoff",
+            ),
+            ("name = 'parametric'\nn_support = 1", "miner.n_support"),
+            ("name = 'parametric'\nn_support = 10001", "miner.n_support"),
+            (
+                "name = 'parametric'\nlimits = [-0.1, 1.0]",
+                "miner.limits[0]",
+            ),
+            (
+                "name = 'parametric'\nlimits = [0.5, 0.5]",
+                "miner.limits[1]",
+            ),
+            (
+                "name = 'parametric'\nlimits = [0.5, inf]",
+                "miner.limits[1]",
+            ),
+            ("name = 'multisimilarity'\nmargin = -0.1", "miner.margin"),
+            (
+                "name = 'random'\nrho = { p_switch = 1.01 }",
                 "miner.rho.p_switch",
             ),
             (
-                "name = \"softhard\"\nrho = { p_switch = nan }",
+                "name = 'softhard'\nrho = { p_switch = nan }",
                 "miner.rho.p_switch",
             ),
         ] {
-            let config: MinerConfig = toml::from_str(text).unwrap();
-            let error = config.validate().unwrap_err().to_string();
-            assert!(error.contains(key), "{text}: {error}");
+            refused(text, key);
+        }
+        let triplets = |entry: &&Entry| entry.tuples == TupleKind::Triplets;
+        for entry in TABLE.iter().filter(triplets) {
+            for budget in [0, 1_000_001] {
+                refused(
+                    &format!("name = '{}'\nbudget = {budget}", entry.name),
+                    "miner.budget",
+                );
+            }
+            let text = format!("name = '{}'\nrho = {{ p_switch = -0.1 }}", entry.name);
+            refused(&text, "miner.rho.p_switch");
         }
         for text in [
-            "name = \"semihard\"\nmargn = 1.0",
-            "name = \"nearest\"",
+            "name = 'semihard'\nmargn = 1.0",
+            "name = 'random_distance'\nlower = 1.0",
+            "name = 'npair'\nmargin = 1.0",
+            "name = 'parametric'\nmode = 'easy'",
+            "name = 'nearest'",
             "margin = 1.0",
         ] {
             assert!(toml::from_str::<MinerConfig>(text).is_err(), "{text}");
         }
+    }
+
+    fn refused(text: &str, key: &str) {
+        let config: MinerConfig = toml::from_str(text).unwrap();
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(key), "{text}: {error}");
     }
 }

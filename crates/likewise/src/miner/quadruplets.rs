@@ -1,13 +1,14 @@
 //! Quadruplets: the triplets of any miner, each with a second negative of a third class (Chen et
 //! al., Beyond Triplet Loss: A Deep Quadruplet Network for Person Re-Identification, 2017).
 
-use burn::tensor::{Int, Tensor, TensorData};
-use rand::Rng;
+use burn::tensor::{Int, Tensor};
+use likewise_kernels::choose_uniform;
 use rand_chacha::ChaCha8Rng;
 
 use super::Triplets;
-use super::choice::choose_uniformly;
-use crate::batch::{BatchLabels, EMPTY};
+use super::anchors::rows_of;
+use super::choice::uniform_numbers;
+use crate::batch::BatchLabels;
 
 /// Triplets (a, p, n) with a second negative q.
 #[derive(Clone, Debug)]
@@ -22,30 +23,21 @@ pub struct Quadruplets {
 
 impl Quadruplets {
     /// Completes triplets: q is uniform among the references whose class is neither the anchor's
-    /// nor the negative's.
+    /// nor the negative's, which need not differ.
     pub fn complete(triplets: Triplets, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Self {
         let [tuples] = triplets.valid.dims();
         let device = triplets.valid.device();
-        let columns = labels.references();
         let classes = labels.device.clone();
-        let other_than = |row: &Tensor<1, Int>| {
-            let class = classes.clone().select(0, row.clone()).reshape([tuples, 1]);
-            classes
-                .clone()
-                .reshape([1, columns])
-                .not_equal(class.clone())
-        };
-        let filled: Vec<bool> = labels.host.iter().map(|&label| label != EMPTY).collect();
-        let filled: Tensor<2, burn::tensor::Bool> =
-            Tensor::from_data(TensorData::new(filled, [1, columns]), &device);
-        let candidates = other_than(&triplets.anchor)
-            .bool_and(other_than(&triplets.negative))
-            .bool_and(filled.expand([tuples, columns]));
-        let uniform: Vec<f32> = (0..tuples).map(|_| rng.random()).collect();
-        let uniform = Tensor::from_data(TensorData::new(uniform, [tuples]), &device);
+        let class_of_negative = classes.clone().select(0, triplets.negative.clone());
+        let third_class = classes
+            .reshape([1, labels.references()])
+            .not_equal(class_of_negative.reshape([tuples, 1]));
+        let negatives = rows_of(labels.negative.clone(), &triplets.anchors, &triplets.anchor);
+        let candidates = negatives.bool_and(third_class);
+        let uniform = uniform_numbers(tuples, rng, &device);
         let has_second = candidates.clone().any_dim(1).float().squeeze_dim::<1>(1);
         Self {
-            second_negative: choose_uniformly(candidates, uniform),
+            second_negative: choose_uniform(candidates, uniform),
             has_second: has_second * triplets.valid.clone(),
             triplets,
         }

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::Triplets;
-use super::choice::uniform;
+use super::choice::draw_positive;
 use super::triplets::indices;
 use crate::batch::{BatchLabels, indicators};
 use crate::{Result, check};
@@ -65,7 +65,7 @@ impl RhoSwitch {
         let (mut switched, mut eligible) = (vec![false; length], vec![false; length]);
         let mut partner = vec![0; length];
         for (tuple, &anchor) in triplets.anchors.iter().enumerate() {
-            if let Some(row) = uniform(labels.positives_of(anchor), rng) {
+            if let Some(row) = draw_positive(labels, anchor, rng) {
                 eligible[tuple] = true;
                 switched[tuple] = rng.random_bool(self.p_switch);
                 partner[tuple] = row;

@@ -4,7 +4,9 @@
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::choice::{choose, complete_anchors, gumbel, or_else, uniform_positives};
+use super::anchors::{Anchors, complete, validate_budget};
+use super::choice::{choose_preferred, draw_positives};
+use super::negatives::Negatives;
 use super::triplets::indices;
 use super::{RhoSwitch, TripletMiner, Triplets, rho};
 use crate::batch::BatchLabels;
@@ -18,6 +20,9 @@ use crate::{Result, check};
 pub struct Semihard {
     /// Width of the semi-hard band, in units of distance; greater than 0.
     pub margin: f64,
+    /// Number of triplets of a batch, spread evenly over the anchors, 1 to 1,000,000; absent: one
+    /// for each anchor.
+    pub budget: Option<usize>,
     /// The ρ-switch on the drawn triplets; absent: none.
     pub rho: Option<RhoSwitch>,
 }
@@ -26,6 +31,7 @@ impl Default for Semihard {
     fn default() -> Self {
         Self {
             margin: 0.2,
+            budget: None,
             rho: None,
         }
     }
@@ -34,6 +40,7 @@ impl Default for Semihard {
 impl TripletMiner for Semihard {
     fn validate(&self) -> Result<()> {
         check::number("miner.margin", self.margin, check::POSITIVE)?;
+        validate_budget(self.budget)?;
         rho::validate(self.rho.as_ref())
     }
 
@@ -42,22 +49,21 @@ impl TripletMiner for Semihard {
     }
 
     fn draw(&self, pairwise: &Pairwise, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Triplets {
-        let size = labels.len();
-        let distance = pairwise.distance_values();
-        let device = distance.device();
-        let rows: Vec<usize> = (0..size).collect();
-        let positive = indices(&uniform_positives(labels, rng), &device);
-        let to_positive = entries(distance.clone(), &indices(&rows, &device), &positive);
-        let beyond = distance - to_positive.reshape([size, 1]);
-        let band = beyond
+        let anchors = Anchors::new(labels, self.budget, |row| complete(labels, row), rng);
+        let squared = pairwise.squared_distance_values();
+        let positives = draw_positives(labels, &anchors.rows, rng);
+        let positive = indices(&positives, &squared.device());
+        let nearest = entries(squared.clone(), &anchors.index, &positive);
+        let nearest = nearest.reshape([anchors.len(), 1]);
+        let farthest = nearest.clone().sqrt().add_scalar(self.margin).square();
+        let squared = anchors.rows_of(squared);
+        let band = squared
             .clone()
-            .greater_elem(0.0)
-            .bool_and(beyond.lower_elem(self.margin));
-        let candidates = or_else(
-            labels.negative.clone().bool_and(band),
-            labels.negative.clone(),
-        );
-        let negative = choose(gumbel(rng, size, &device), candidates);
-        Triplets::of_each_row(&complete_anchors(labels), positive, negative)
+            .greater(nearest)
+            .bool_and(squared.lower(farthest))
+            .bool_and(anchors.rows_of(labels.negative.clone()));
+        let any = Negatives::new(labels).draw(&anchors.rows, rng);
+        let negative = choose_preferred(band, &any, rng);
+        Triplets::of_anchors(anchors, positive, negative)
     }
 }

@@ -4,13 +4,15 @@
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::choice::{choose, complete_anchors, gumbel, or_else};
+use super::anchors::{Anchors, complete, validate_budget};
+use super::choice::{choose_preferred, draw_positives};
+use super::negatives::Negatives;
 use super::{RhoSwitch, TripletMiner, Triplets, rho};
 use crate::Result;
 use crate::batch::BatchLabels;
 use crate::pairwise::Pairwise;
 
-/// Larger than any distance, for rows without a negative.
+/// Larger than any squared distance.
 const BEYOND: f64 = 1e30;
 
 /// For every row with a positive: p uniform in {p: d_ap > min_n d_an}, n uniform in
@@ -18,12 +20,16 @@ const BEYOND: f64 = 1e30;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Softhard {
+    /// Number of triplets of a batch, spread evenly over the anchors, 1 to 1,000,000; absent: one
+    /// for each anchor.
+    pub budget: Option<usize>,
     /// The ρ-switch on the drawn triplets; absent: none.
     pub rho: Option<RhoSwitch>,
 }
 
 impl TripletMiner for Softhard {
     fn validate(&self) -> Result<()> {
+        validate_budget(self.budget)?;
         rho::validate(self.rho.as_ref())
     }
 
@@ -32,28 +38,24 @@ impl TripletMiner for Softhard {
     }
 
     fn draw(&self, pairwise: &Pairwise, labels: &BatchLabels, rng: &mut ChaCha8Rng) -> Triplets {
-        let size = labels.len();
-        let distance = pairwise.distance_values();
-        let device = distance.device();
-        let (positives, negatives) = (labels.positive.clone(), labels.negative.clone());
-        let nearest_negative = distance
+        let anchors = Anchors::new(labels, self.budget, |row| complete(labels, row), rng);
+        let squared = anchors.rows_of(pairwise.squared_distance_values());
+        let positives = anchors.rows_of(labels.positive.clone());
+        let negatives = anchors.rows_of(labels.negative.clone());
+        let nearest_negative = squared
             .clone()
             .mask_fill(negatives.clone().bool_not(), BEYOND)
             .min_dim(1);
-        let farthest_positive = distance
+        let farthest_positive = squared
             .clone()
             .mask_fill(positives.clone().bool_not(), -BEYOND)
             .max_dim(1);
-        let hard_positives = (distance.clone() - nearest_negative).greater_elem(0.0);
-        let hard_negatives = (distance - farthest_positive).lower_elem(0.0);
-        let positive = choose(
-            gumbel(rng, size, &device),
-            or_else(positives.clone().bool_and(hard_positives), positives),
-        );
-        let negative = choose(
-            gumbel(rng, size, &device),
-            or_else(negatives.clone().bool_and(hard_negatives), negatives),
-        );
-        Triplets::of_each_row(&complete_anchors(labels), positive, negative)
+        let hard_positives = squared.clone().greater(nearest_negative);
+        let hard_negatives = squared.lower(farthest_positive);
+        let any_positive = draw_positives(labels, &anchors.rows, rng);
+        let positive = choose_preferred(positives.bool_and(hard_positives), &any_positive, rng);
+        let any_negative = Negatives::new(labels).draw(&anchors.rows, rng);
+        let negative = choose_preferred(negatives.bool_and(hard_negatives), &any_negative, rng);
+        Triplets::of_anchors(anchors, positive, negative)
     }
 }

@@ -3,9 +3,11 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::anchors::Anchors;
 use crate::batch::indicators;
 
-/// A list of T triplets (anchor, positive, negative) of rows of a batch.
+/// A list of T triplets: an anchor of the batch with a positive and a negative reference. What
+/// serves as negative may be of the anchor's class: the ρ-switch and the controls make it so.
 ///
 /// T is constant from batch to batch (it pads with tuples that are not valid), so that devices
 /// meet the same shapes in every step.
@@ -15,9 +17,9 @@ pub struct Triplets {
     pub anchors: Vec<usize>,
     /// Anchor rows, `[T]`.
     pub anchor: Tensor<1, Int>,
-    /// Positive rows, `[T]`.
+    /// Positive references, `[T]`.
     pub positive: Tensor<1, Int>,
-    /// Negative rows, `[T]`.
+    /// Negative references, `[T]`.
     pub negative: Tensor<1, Int>,
     /// 1 for a tuple that counts, 0 for padding and anchors without a candidate, `[T]`.
     pub valid: Tensor<1>,
@@ -47,17 +49,19 @@ impl Triplets {
         }
     }
 
-    /// One triplet for each of the rows 0..B as anchor; `valid` says on the host which count.
-    pub fn of_each_row(valid: &[bool], positive: Tensor<1, Int>, negative: Tensor<1, Int>) -> Self {
-        let device = negative.device();
-        let anchors: Vec<usize> = (0..valid.len()).collect();
+    /// A triplet of each of the `anchors`, which say which of them count.
+    pub(super) fn of_anchors(
+        anchors: Anchors,
+        positive: Tensor<1, Int>,
+        negative: Tensor<1, Int>,
+    ) -> Self {
         Self {
-            anchor: indices(&anchors, &device),
             positive,
             negative,
-            valid: indicators(valid, &device),
-            switched: vec![false; valid.len()],
-            anchors,
+            valid: indicators(&anchors.valid, &anchors.index.device()),
+            switched: vec![false; anchors.len()],
+            anchor: anchors.index,
+            anchors: anchors.rows,
         }
     }
 

@@ -2,22 +2,35 @@
 //! tuples of a miner; those with parameters of their own are learned along with the network.
 
 pub mod angular;
+mod angular_margin;
+pub mod arcface;
 pub mod circle;
+mod classification;
 pub mod contrastive;
+pub mod cosface;
+mod cross_batch_memory;
 pub mod fastap;
 pub mod histogram;
 pub mod lifted;
 pub mod margin;
 pub mod multisimilarity;
+pub mod normalized_softmax;
 pub mod npair;
 pub mod ntxent;
 mod pair_histogram;
+pub mod proxy_anchor;
+pub mod proxynca;
 pub mod quadruplet;
 mod reduction;
 pub mod smoothap;
 pub mod snr;
+pub mod softmax;
+pub mod softtriplet;
+pub mod subcenter_arcface;
 pub mod supcon;
 pub mod triplet;
+
+pub use cross_batch_memory::{CrossBatchMemory, CrossBatchSettings};
 
 use burn::tensor::{Device, Tensor};
 
@@ -316,6 +329,14 @@ objectives! {
     SupCon(supcon::SupCon, supcon::SupConConfig) "supcon", Pairs, [None, PairSets], Any, [], "Supervised contrastive", "Khosla et al., Supervised Contrastive Learning, 2020";
     FastAp(fastap::FastAp, fastap::FastApConfig) "fastap", Pairs, [None], Any, [], "FastAP", "Cakir et al., Deep Metric Learning to Rank, 2019";
     SmoothAp(smoothap::SmoothAp, smoothap::SmoothApConfig) "smoothap", Pairs, [None], Any, [], "Smooth-AP", "Brown et al., Smooth-AP: Smoothing the Path Towards Large-Scale Image Retrieval, 2020";
+    Proxynca(proxynca::Proxynca, proxynca::ProxyncaConfig) "proxynca", Proxies, [None], Any, ["proxies"], "ProxyNCA", "Movshovitz-Attias et al., No Fuss Distance Metric Learning Using Proxies, 2017";
+    ProxyAnchor(proxy_anchor::ProxyAnchor, proxy_anchor::ProxyAnchorConfig) "proxy_anchor", Proxies, [None], Any, ["proxies"], "Proxy-Anchor", "Kim et al., Proxy Anchor Loss for Deep Metric Learning, 2020";
+    Softmax(softmax::Softmax, softmax::SoftmaxConfig) "softmax", Proxies, [None], Unit, ["class_vectors"], "Softmax with normalised classes", "Zhai and Wu, Classification is a Strong Baseline for Deep Metric Learning, 2019";
+    NormalizedSoftmax(normalized_softmax::NormalizedSoftmax, normalized_softmax::NormalizedSoftmaxConfig) "normalized_softmax", Proxies, [None], Any, ["class_vectors"], "Normalised softmax", "Wang et al., NormFace: L2 Hypersphere Embedding for Face Verification, 2017";
+    Softtriplet(softtriplet::Softtriplet, softtriplet::SofttripletConfig) "softtriplet", Proxies, [None], Unit, ["centroids"], "SoftTriple", "Qian et al., SoftTriple Loss: Deep Metric Learning Without Triplet Sampling, 2019";
+    Arcface(arcface::Arcface, arcface::ArcfaceConfig) "arcface", Proxies, [None], Unit, ["class_vectors"], "ArcFace", "Deng et al., ArcFace: Additive Angular Margin Loss for Deep Face Recognition, 2019";
+    SubcenterArcface(subcenter_arcface::SubcenterArcface, subcenter_arcface::SubcenterArcfaceConfig) "subcenter_arcface", Proxies, [None], Any, ["centroids"], "Sub-centre ArcFace", "Deng et al., Sub-center ArcFace: Boosting Face Recognition by Large-Scale Noisy Web Faces, 2020";
+    Cosface(cosface::Cosface, cosface::CosfaceConfig) "cosface", Proxies, [None], Any, ["class_vectors"], "CosFace", "Wang et al., CosFace: Large Margin Cosine Loss for Deep Face Recognition, 2018";
 }
 
 /// Source of the initial values of an objective's parameters. Names given to it must be those of

@@ -3,18 +3,18 @@
 //! them by a soft maximum.
 
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::Device;
 use likewise_kernels::log_sum_exp;
 use serde::{Deserialize, Serialize};
 
 use super::{Hyperparameters, Outcome, RankingObjective, Setting, Statistic};
 use crate::batch::BatchLabels;
-use crate::miner::Tuples;
+use crate::miner::multisimilarity::informative;
+use crate::miner::{PairSets, Tuples};
 use crate::pairwise::Pairwise;
 use crate::{Result, check};
 
 /// Beyond any similarity, and finite.
-const FAR: f64 = 1e30;
 
 /// S = e·eᵀ; anchor i keeps negatives with S_in + ε > min_p S_ip and positives with
 /// S_ip − ε < max_n S_in. Mean over the anchors that keep both kinds of
@@ -72,11 +72,14 @@ impl RankingObjective for Multisimilarity {
         let MultisimilarityConfig {
             pos_weight,
             neg_weight,
+            margin,
             thresh,
-            ..
         } = self.config;
         let similarity = pairwise.similarity();
-        let (positives, negatives) = self.informative(similarity.clone().inner(), labels);
+        let PairSets {
+            positive: positives,
+            negative: negatives,
+        } = informative(similarity.clone().inner(), labels, margin);
         let kept = positives
             .clone()
             .any_dim(1)
@@ -99,36 +102,5 @@ impl RankingObjective for Multisimilarity {
                 Statistic::new("negative_pairs", negatives.float().sum()),
             ],
         })
-    }
-}
-
-impl Multisimilarity {
-    /// The positive and the negative pairs that are kept. Conditions say what is dropped, so that
-    /// NaN is kept and shows in the loss.
-    fn informative(
-        &self,
-        similarity: Tensor<2>,
-        labels: &BatchLabels,
-    ) -> (Tensor<2, Bool>, Tensor<2, Bool>) {
-        let without = |mask: &Tensor<2, Bool>| mask.clone().bool_not();
-        let least_positive = similarity
-            .clone()
-            .mask_fill(without(&labels.positive), FAR)
-            .min_dim(1);
-        let largest_negative = similarity
-            .clone()
-            .mask_fill(without(&labels.negative), -FAR)
-            .max_dim(1);
-        let slack = self.config.margin;
-        let easy_negative = (similarity.clone() - least_positive)
-            .add_scalar(slack)
-            .lower_equal_elem(0.0);
-        let easy_positive = (largest_negative - similarity)
-            .add_scalar(slack)
-            .lower_equal_elem(0.0);
-        (
-            labels.positive.clone().bool_and(easy_positive.bool_not()),
-            labels.negative.clone().bool_and(easy_negative.bool_not()),
-        )
     }
 }

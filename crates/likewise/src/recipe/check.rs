@@ -2,7 +2,7 @@
 
 use super::Recipe;
 use crate::miner::{self, TupleKind};
-use crate::objective::Embeddings;
+use crate::objective::{Embeddings, Family};
 use crate::{Error, Result};
 
 impl Recipe {
@@ -14,9 +14,15 @@ impl Recipe {
         self.objective.validate()?;
         self.check_tuples()?;
         self.check_embeddings()?;
+        self.check_memory()?;
         self.model
             .feature_dim([3, self.data.image_size, self.data.image_size])?;
         self.check_evaluation()?;
+        if self.train.chunk_size == Some(0) {
+            return Err(Error::Recipe(
+                "train.chunk_size = 0: at least 1 (or leave it out to embed whole batches)".into(),
+            ));
+        }
         if self.train.epochs == 0 {
             return Err(Error::Recipe("train.epochs = 0: at least 1".into()));
         }
@@ -133,6 +139,21 @@ impl Recipe {
         Ok(())
     }
 
+    fn check_memory(&self) -> Result<()> {
+        let Some(memory) = &self.cross_batch_memory else {
+            return Ok(());
+        };
+        memory.validate()?;
+        if self.objective.entry().family == Family::Proxies {
+            return Err(Error::Recipe(format!(
+                "objective.name = \"{}\" compares with its proxies, not with other embeddings: remove \
+                 the [cross_batch_memory] table",
+                self.objective.name()
+            )));
+        }
+        Ok(())
+    }
+
     fn check_evaluation(&self) -> Result<()> {
         let evaluation = &self.evaluation;
         if !evaluation
@@ -162,5 +183,63 @@ impl Recipe {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objective;
+
+    fn recipe(objective: &str, miner: Option<&str>) -> Recipe {
+        let mut text = format!(
+            "[model.backbone]\narchitecture = 'conv_net'\n[objective]\nname = '{objective}'\n"
+        );
+        if let Some(miner) = miner {
+            text += &format!("[miner]\nname = '{miner}'\n");
+        }
+        toml::from_str(&text).unwrap()
+    }
+
+    /// Every objective with every miner: what does not fit is refused with the names of both and
+    /// of every miner that would.
+    #[test]
+    fn a_miner_of_other_tuples_is_refused_with_those_that_fit() {
+        for objective in objective::TABLE {
+            for miner in miner::TABLE {
+                let result = recipe(objective.name, Some(miner.name)).check_tuples();
+                if objective.takes(miner.tuples) {
+                    result.unwrap();
+                    continue;
+                }
+                let message = result.unwrap_err().to_string();
+                let quoted = |name: &str| message.contains(&format!("\"{name}\""));
+                assert!(quoted(objective.name) && quoted(miner.name), "{message}");
+                for other in miner::TABLE
+                    .iter()
+                    .filter(|other| objective.takes(other.tuples))
+                {
+                    assert!(quoted(other.name), "{} is missing: {message}", other.name);
+                }
+            }
+            let result = recipe(objective.name, None).check_tuples();
+            assert_eq!(
+                result.is_err(),
+                objective.needs_miner(),
+                "{}",
+                objective.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_miner_with_a_key_out_of_range_is_refused() {
+        let mut recipe = recipe("triplet", Some("semihard"));
+        recipe.miner = Some(toml::from_str("name = 'semihard'\nbudget = 0").unwrap());
+        let message = recipe.check_tuples().unwrap_err().to_string();
+        assert!(
+            message.contains("miner.budget = 0") && message.contains("at least 1"),
+            "{message}"
+        );
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::metric::{MetricName, MetricSet};
 use crate::miner::MinerConfig;
 use crate::model::NetworkConfig;
-use crate::objective::ObjectiveConfig;
+use crate::objective::{CrossBatchSettings, ObjectiveConfig};
 use crate::sampler::SamplerConfig;
 use crate::train::OptimizerConfig;
 
@@ -38,6 +38,9 @@ pub struct Recipe {
     /// Batch miner; absent for objectives that take no tuples.
     #[serde(default)]
     pub miner: Option<MinerConfig>,
+    /// Embeddings of earlier batches to compare with; absent: the batch alone.
+    #[serde(default)]
+    pub cross_batch_memory: Option<CrossBatchSettings>,
     /// Batch sampler.
     #[serde(default)]
     pub sampler: SamplerConfig,
@@ -187,6 +190,13 @@ pub struct TrainSettings {
     pub epochs: u32,
     /// Which classes choose the epoch.
     pub protocol: Protocol,
+    /// Images embedded at once in a step. The gradient is that of the whole batch all the same; a
+    /// smaller number takes less memory and embeds every image twice. Networks whose BatchNorm is
+    /// trained normalise each chunk by itself. Absent: the whole batch at once.
+    pub chunk_size: Option<usize>,
+    /// Every how manieth step is looked at more closely (active tuples, distances, gradients, rank
+    /// of the embeddings); 0: none, and no warnings about what was seen.
+    pub observe_every: u32,
 }
 
 impl Default for TrainSettings {
@@ -194,6 +204,8 @@ impl Default for TrainSettings {
         Self {
             epochs: 150,
             protocol: Protocol::Validation,
+            chunk_size: None,
+            observe_every: 10,
         }
     }
 }

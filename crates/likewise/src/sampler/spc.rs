@@ -5,8 +5,9 @@ use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::ClassIndex;
-use crate::{Error, Result};
+use super::sizes::check_batch;
+use super::{BatchSampler, Draw};
+use crate::Result;
 
 /// B/n random classes, n random images of each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,35 +33,20 @@ impl Default for SamplesPerClass {
     }
 }
 
-impl SamplesPerClass {
-    pub(super) fn validate(&self) -> Result<()> {
-        let Self {
-            batch_size,
-            samples_per_class,
-            ..
-        } = *self;
-        if samples_per_class < 1 || batch_size < 2 {
-            return Err(Error::Recipe(format!(
-                "sampler: batch_size must be at least 2 and samples_per_class at least 1 (found \
-                 {batch_size} and {samples_per_class})"
-            )));
-        }
-        if !batch_size.is_multiple_of(samples_per_class) {
-            return Err(Error::Recipe(format!(
-                "sampler.samples_per_class = {samples_per_class} does not divide \
-                 sampler.batch_size = {batch_size}"
-            )));
-        }
-        if batch_size == samples_per_class {
-            return Err(Error::Recipe(format!(
-                "sampler.samples_per_class = {samples_per_class} fills the batch with one class: \
-                 there would be no negatives"
-            )));
-        }
-        Ok(())
+impl BatchSampler for SamplesPerClass {
+    fn batch_size(&self) -> usize {
+        self.batch_size
     }
 
-    pub(super) fn classes_needed(&self) -> usize {
+    fn set_batch_size(&mut self, size: usize) {
+        self.batch_size = size;
+    }
+
+    fn validate(&self) -> Result<()> {
+        check_batch(self.batch_size, self.samples_per_class)
+    }
+
+    fn classes_needed(&self) -> usize {
         if self.with_replacement {
             2
         } else {
@@ -68,8 +54,9 @@ impl SamplesPerClass {
         }
     }
 
-    pub(super) fn draw(&self, index: &ClassIndex, rng: &mut ChaCha8Rng) -> Vec<usize> {
-        let classes = index.classes();
+    fn draw(&self, draw: &Draw<'_>) -> Result<Vec<usize>> {
+        let rng = &mut draw.choices();
+        let classes = draw.index.classes();
         let count = self.batch_size / self.samples_per_class;
         let chosen: Vec<usize> = if self.with_replacement {
             (0..count)
@@ -78,30 +65,37 @@ impl SamplesPerClass {
         } else {
             sample(rng, classes.len(), count).into_vec()
         };
-        chosen
+        Ok(chosen
             .into_iter()
-            .flat_map(|class| self.images_of(&classes[class], rng))
+            .flat_map(|class| self.group(&classes[class], rng))
+            .collect())
+    }
+}
+
+impl SamplesPerClass {
+    fn group(&self, images: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
+        if !self.with_replacement {
+            return images_of(images, self.samples_per_class, rng);
+        }
+        (0..self.samples_per_class)
+            .map(|_| images[rng.random_range(0..images.len())])
             .collect()
     }
+}
 
-    fn images_of(&self, images: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
-        if self.with_replacement {
-            return (0..self.samples_per_class)
-                .map(|_| images[rng.random_range(0..images.len())])
-                .collect();
-        }
-        // A class smaller than n is used up and drawn from again, so that batches keep their size.
-        let mut drawn = Vec::with_capacity(self.samples_per_class);
-        while drawn.len() < self.samples_per_class {
-            let amount = images.len().min(self.samples_per_class - drawn.len());
-            drawn.extend(
-                sample(rng, images.len(), amount)
-                    .into_iter()
-                    .map(|i| images[i]),
-            );
-        }
-        drawn
+/// `count` random ones of `images` (at least one) without replacement. Fewer images than that are
+/// used up and drawn from again, so that batches keep their size.
+pub(super) fn images_of(images: &[usize], count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut drawn = Vec::with_capacity(count);
+    while drawn.len() < count {
+        let amount = images.len().min(count - drawn.len());
+        drawn.extend(
+            sample(rng, images.len(), amount)
+                .into_iter()
+                .map(|i| images[i]),
+        );
     }
+    drawn
 }
 
 #[cfg(test)]
@@ -109,7 +103,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::sampler::SamplerConfig;
+    use crate::sampler::{ClassIndex, SamplerConfig};
 
     fn labels() -> Vec<u32> {
         (0..60).map(|image| image % 12).collect()
@@ -123,7 +117,7 @@ mod tests {
             ..Default::default()
         });
         for batch in 0..200 {
-            let images = sampler.batch(&index, 3, 1, batch);
+            let images = sampler.batch(&index, None, 3, 1, batch).unwrap();
             assert_eq!(images.len(), 24);
             assert_eq!(images.iter().collect::<BTreeSet<_>>().len(), 24);
             for pair in images.chunks(2) {
@@ -145,7 +139,7 @@ mod tests {
         let mut counts = [0u32; 12];
         let mut same_image = 0u32;
         for batch in 0..draws {
-            for pair in sampler.batch(&index, 0, 0, batch).chunks(2) {
+            for pair in sampler.batch(&index, None, 0, 0, batch).unwrap().chunks(2) {
                 counts[labels()[pair[0]] as usize] += 1;
                 same_image += u32::from(pair[0] == pair[1]);
             }
@@ -176,7 +170,7 @@ mod tests {
             samples_per_class: 4,
             with_replacement: false,
         });
-        let batch = sampler.batch(&index, 0, 0, 0);
+        let batch = sampler.batch(&index, None, 0, 0, 0).unwrap();
         assert_eq!(batch.len(), 8);
         assert_eq!(batch[..4].iter().collect::<BTreeSet<_>>().len(), 2);
     }

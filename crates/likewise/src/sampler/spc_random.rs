@@ -5,7 +5,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::ClassIndex;
+use super::{BatchSampler, Draw};
 use crate::{Error, Result};
 
 /// B − 1 draws of a class and an image of it, then one more image of a class already drawn.
@@ -23,8 +23,16 @@ impl Default for SpcRandom {
     }
 }
 
-impl SpcRandom {
-    pub(super) fn validate(&self) -> Result<()> {
+impl BatchSampler for SpcRandom {
+    fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    fn set_batch_size(&mut self, size: usize) {
+        self.batch_size = size;
+    }
+
+    fn validate(&self) -> Result<()> {
         if self.batch_size < 2 {
             return Err(Error::Recipe(format!(
                 "sampler.batch_size = {} is too small: at least 2",
@@ -34,8 +42,9 @@ impl SpcRandom {
         Ok(())
     }
 
-    pub(super) fn draw(&self, index: &ClassIndex, rng: &mut ChaCha8Rng) -> Vec<usize> {
-        let classes = index.classes();
+    fn draw(&self, draw: &Draw<'_>) -> Result<Vec<usize>> {
+        let rng = &mut draw.choices();
+        let classes = draw.index.classes();
         let image_of = |class: usize, rng: &mut ChaCha8Rng| {
             let images: &Vec<usize> = &classes[class];
             images[rng.random_range(0..images.len())]
@@ -52,14 +61,14 @@ impl SpcRandom {
             mate = image_of(chosen[paired], rng);
         }
         batch.push(mate);
-        batch
+        Ok(batch)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampler::SamplerConfig;
+    use crate::sampler::{ClassIndex, SamplerConfig};
 
     #[test]
     fn every_batch_holds_a_positive_pair_of_different_images() {
@@ -67,7 +76,7 @@ mod tests {
         let index = ClassIndex::new(&labels);
         let sampler = SamplerConfig::SpcRandom(SpcRandom { batch_size: 6 });
         for batch in 0..500 {
-            let images = sampler.batch(&index, 1, 0, batch);
+            let images = sampler.batch(&index, None, 1, 0, batch).unwrap();
             let last = images[5];
             assert!(
                 images[..5]
@@ -83,7 +92,7 @@ mod tests {
         let index = ClassIndex::new(&labels);
         let sampler = SamplerConfig::SpcRandom(SpcRandom { batch_size: 5 });
         let draws: Vec<usize> = (0..4_000)
-            .flat_map(|batch| sampler.batch(&index, 0, 0, batch)[..4].to_vec())
+            .flat_map(|batch| sampler.batch(&index, None, 0, 0, batch).unwrap()[..4].to_vec())
             .collect();
         let small = draws.iter().filter(|&&image| labels[image] == 0).count() as f64;
         let rate = small / draws.len() as f64;

@@ -21,6 +21,9 @@ pub struct Progress {
     pub steps: u32,
     /// Sum of the losses of the epoch's batches so far.
     pub loss_sum: f32,
+    /// Epoch for which the memory bank was last filled with embeddings of all training images.
+    #[serde(default)]
+    pub bank_filled: Option<u32>,
     /// Epoch of the kept network, if one is.
     pub best_epoch: Option<u32>,
     /// Its value of the selecting metric.
@@ -42,6 +45,9 @@ pub struct CheckpointState {
     pub learner: BTreeMap<String, TensorData>,
     /// Moments of the optimizer, by path and name.
     pub optimizer: BTreeMap<String, TensorData>,
+    /// Embeddings remembered from earlier steps (memory bank, cross-batch memory), by name; empty
+    /// for runs without such a memory.
+    pub memory: BTreeMap<String, TensorData>,
     /// Network and objective of the best epoch, if one is kept.
     pub best: Option<BTreeMap<String, TensorData>>,
     /// Whether `best` changed since the previous checkpoint.

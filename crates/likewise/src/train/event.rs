@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckpointState, Split};
+use super::{CheckpointState, Observation, Observed, Split};
 use crate::metric::MetricValues;
 
 /// What was evaluated.
@@ -21,6 +21,9 @@ pub enum Subject {
     Training,
     /// The network of the selected epoch.
     Selected,
+    /// The network as it is, on the training images: not to be measured, but for the memory bank
+    /// that batches are drawn from.
+    MemoryBank,
 }
 
 /// Metrics of one split.
@@ -64,6 +67,8 @@ pub struct Step {
     pub learning_rate: f64,
     /// Images in the batch.
     pub images: usize,
+    /// More about the step, in every `train.observe_every`-th one.
+    pub observation: Option<Observation>,
 }
 
 /// What the trained network is compared with, all on the test split.
@@ -118,6 +123,11 @@ pub enum Event {
     },
     /// A split was evaluated.
     Evaluated(Evaluation),
+    /// The memory bank holds an embedding of each training image.
+    BankFilled {
+        /// Epoch before which it was filled.
+        epoch: u32,
+    },
     /// An epoch begins.
     EpochStarted {
         /// Epoch, counted from 1.
@@ -131,6 +141,8 @@ pub enum Event {
         epoch: u32,
         /// Mean loss over its batches.
         loss: f64,
+        /// What was seen of some of its steps, by batch.
+        observed: Vec<(u32, Observed)>,
     },
     /// The state should be stored; a run can be continued from it.
     CheckpointDue(Box<CheckpointState>),

@@ -1,7 +1,7 @@
 //! What is trained: the network together with the objective's own parameters.
 
-use burn::module::Module;
-use burn::tensor::Device;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
 
 use crate::Result;
 use crate::model::Network;
@@ -34,5 +34,21 @@ impl Learner {
         };
         let objective = recipe.objective.init(setting, device)?;
         Ok(Self { network, objective })
+    }
+
+    /// Sum of the magnitudes of all parameters and statistics, `[1]`, on the device: not finite as
+    /// soon as one of them is not.
+    pub(super) fn magnitude(&self) -> Tensor<1> {
+        let mut magnitude = Magnitude(Vec::new());
+        self.visit(&mut magnitude);
+        Tensor::cat(magnitude.0, 0).sum()
+    }
+}
+
+struct Magnitude(Vec<Tensor<1>>);
+
+impl ModuleVisitor for Magnitude {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(param.val().without_autodiff().abs().sum());
     }
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::Schedule;
+use super::{ParameterGradients, Schedule};
 use crate::model::init::ModulePath;
 use crate::{Error, Result};
 
@@ -132,7 +132,7 @@ impl Optimizer {
     }
 
     /// Moves every parameter that has a gradient; `factor` is the schedule's.
-    pub fn step<M: Module>(&mut self, module: M, gradients: Gradients, factor: f64) -> M {
+    pub fn step<M: Module>(&mut self, module: M, gradients: ParameterGradients, factor: f64) -> M {
         self.steps += 1;
         module.map(&mut Update {
             optimizer: self,
@@ -269,7 +269,7 @@ impl Optimizer {
 
 struct Update<'a> {
     optimizer: &'a mut Optimizer,
-    gradients: Gradients,
+    gradients: ParameterGradients,
     factor: f64,
     path: ModulePath,
 }
@@ -285,13 +285,12 @@ impl ModuleMapper for Update<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let Some(gradient) = tensor.grad_remove(&mut self.gradients) else {
+        let path = self.path.joined();
+        let Some(mut gradient) = self.gradients.remove(&path) else {
             return Param::from_mapped_value(id, tensor, mapper);
         };
-        let path = self.path.joined();
         let shape = tensor.shape();
         let value = tensor.inner().flatten::<1>(0, D - 1);
-        let mut gradient = gradient.flatten::<1>(0, D - 1);
         let decay = self.optimizer.weight_decay(&path);
         if decay > 0.0 {
             gradient = gradient + value.clone().mul_scalar(decay);

@@ -1,10 +1,12 @@
 //! Where images come from: decode threads natively, memory in the browser.
 
+use std::ops::Range;
 use std::str::FromStr;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::sampler::BatchPlan;
 use crate::{Error, Result};
 
 /// A part of a dataset; classes of different parts are disjoint.
@@ -78,6 +80,17 @@ impl ImageBatch {
         self.labels.is_empty()
     }
 
+    /// Uploads the pixels of some of the images, `[rows, C, H, W]`.
+    pub fn rows_as_tensor(&self, rows: Range<usize>, device: &Device) -> Tensor<4> {
+        let [channels, height, width] = self.shape;
+        let values = channels * height * width;
+        let pixels = self.pixels[rows.start * values..rows.end * values].to_vec();
+        Tensor::from_data(
+            TensorData::new(pixels, [rows.len(), channels, height, width]),
+            device,
+        )
+    }
+
     /// Uploads the pixels, `[N, C, H, W]`.
     pub fn into_tensor(self, device: &Device) -> Tensor<4> {
         let [channels, height, width] = self.shape;
@@ -93,14 +106,7 @@ impl ImageBatch {
 #[derive(Clone, Debug)]
 pub enum Pass {
     /// Training batches with augmentation.
-    Training {
-        /// Epoch, counted from 1.
-        epoch: u32,
-        /// Number of the first batch (a resumed epoch starts in its middle).
-        first_batch: u32,
-        /// Dataset indices of each batch.
-        batches: Vec<Vec<usize>>,
-    },
+    Training(BatchPlan),
     /// All images of a split in dataset order, with the evaluation transform. Images that cannot
     /// be decoded may be left out.
     Evaluation {

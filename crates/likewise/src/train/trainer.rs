@@ -2,25 +2,31 @@
 //! work and says what happened. Pausing is not calling.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 
+use super::bank::Bank;
+use super::doctor::Doctor;
 use super::embed::Embedding;
+use super::step::{Differentiated, Differentiation};
 use super::{
-    BatchSource, CheckpointState, Evaluation, Event, Finished, Learner, Optimizer, Pass, Progress,
-    Split, Step, Subject,
+    BatchSource, CheckpointState, EmbeddedSplit, Evaluation, Event, Finished, ImageBatch, Learner,
+    Observation, Observed, Optimizer, Pass, Progress, Split, Step, Subject,
 };
-use crate::batch::BatchLabels;
 use crate::metric::{self, Direction, MetricSet, MetricValues, Quantity};
-use crate::miner::{Miner, Tuples};
+use crate::miner::Miner;
 use crate::model::state;
-use crate::objective::RankingObjective;
-use crate::pairwise::Pairwise;
+use crate::objective::CrossBatchMemory;
 use crate::random::{self, Purpose};
 use crate::recipe::{Protocol, Recipe};
-use crate::sampler::ClassIndex;
+use crate::sampler::{BatchPlan, ClassIndex};
 use crate::{Error, Result};
+
+/// Names of the cross-batch memory in checkpoints.
+const CROSS_BATCH: &str = "cross_batch.embeddings";
+const CROSS_BATCH_LABELS: &str = "cross_batch.labels";
 
 /// What the next call does.
 #[derive(Debug)]
@@ -44,9 +50,13 @@ pub struct Trainer {
     optimizer: Optimizer,
     best: Option<Learner>,
     best_changed: bool,
-    classes: ClassIndex,
+    classes: Arc<ClassIndex>,
     batches_per_epoch: u32,
     miner: Option<Miner>,
+    bank: Option<Bank>,
+    memory: Option<CrossBatchMemory>,
+    doctor: Doctor,
+    observations: Vec<(u32, Observation)>,
     progress: Progress,
     loss_sum: Tensor<1>,
     phase: Phase,
@@ -88,7 +98,13 @@ impl Trainer {
             best: None,
             best_changed: false,
             batches_per_epoch: u32::try_from(batches).unwrap_or(u32::MAX),
-            classes,
+            classes: Arc::new(classes),
+            bank: recipe.sampler.bank().map(Bank::new),
+            memory: recipe.cross_batch_memory.as_ref().map(|settings| {
+                CrossBatchMemory::new(settings, recipe.model.embedding_dim, device)
+            }),
+            doctor: Doctor::new(recipe),
+            observations: Vec::new(),
             miner: recipe
                 .miner
                 .as_ref()
@@ -124,6 +140,19 @@ impl Trainer {
             .map(|(name, data)| (name, Tensor::from_data(data, device)))
             .collect();
         trainer.optimizer.restore(state.progress.steps, moments)?;
+        if let Some(bank) = &mut trainer.bank {
+            bank.restore(&state.memory, device)?;
+        }
+        if let Some(memory) = &mut trainer.memory {
+            let found = |name: &str| {
+                state
+                    .memory
+                    .get(name)
+                    .cloned()
+                    .ok_or_else(|| Error::Weights(format!("the checkpoint holds no `{name}`")))
+            };
+            memory.restore(found(CROSS_BATCH)?, &found(CROSS_BATCH_LABELS)?)?;
+        }
         trainer.loss_sum = Tensor::from_data([state.progress.loss_sum], device);
         trainer.progress = state.progress;
         Ok(trainer)
@@ -179,10 +208,20 @@ impl Trainer {
         for (name, tensor) in self.optimizer.tensors() {
             optimizer.insert(name, read(tensor).await?);
         }
+        let mut memory = BTreeMap::new();
+        if let Some(bank) = &self.bank {
+            bank.save(&mut memory).await?;
+        }
+        if let Some(cross_batch) = &self.memory {
+            let (embeddings, labels) = cross_batch.state();
+            memory.insert(CROSS_BATCH.into(), read(embeddings).await?);
+            memory.insert(CROSS_BATCH_LABELS.into(), labels);
+        }
         Ok(CheckpointState {
             progress: self.progress.clone(),
             learner: state::state_dict(&self.learner).await?,
             optimizer,
+            memory,
             best,
             best_changed: std::mem::take(&mut self.best_changed),
         })
@@ -242,7 +281,9 @@ impl Trainer {
                     .network
                     .for_evaluation(),
             ),
-            Subject::Untrained | Subject::Training => Some(self.learner.network.for_evaluation()),
+            Subject::Untrained | Subject::Training | Subject::MemoryBank => {
+                Some(self.learner.network.for_evaluation())
+            }
         };
         if let Some(done) = embedding
             .advance(network.as_ref(), &self.device, source)
@@ -254,6 +295,9 @@ impl Trainer {
         }
         let (subject, split) = (embedding.subject, embedding.split);
         let embedded = embedding.into_embedded();
+        if subject == Subject::MemoryBank {
+            return self.fill_bank(&embedded);
+        }
         let requested = self.requested(subject);
         let metrics = metric::evaluate(
             &embedded.values,
@@ -282,7 +326,7 @@ impl Trainer {
     fn evaluated_epoch(&self, subject: Subject) -> u32 {
         match subject {
             Subject::Untrained | Subject::RawPixels => 0,
-            Subject::Training => self.progress.epoch,
+            Subject::Training | Subject::MemoryBank => self.progress.epoch,
             Subject::Selected => self.progress.best_epoch.unwrap_or(self.recipe.train.epochs),
         }
     }
@@ -303,6 +347,7 @@ impl Trainer {
                 .iter()
                 .chain(evaluation.progress.iter())
                 .collect(),
+            (Subject::MemoryBank, _) => MetricSet::default(),
             (Subject::Untrained | Subject::Selected, _) => evaluation.metrics.clone(),
         }
     }
@@ -322,6 +367,7 @@ impl Trainer {
                 self.end_epoch();
                 Phase::Checkpoint
             }
+            Subject::MemoryBank => Phase::StartEpoch,
             Subject::Selected => {
                 raise(&mut self.progress.maxima, metrics);
                 Phase::Conclude
@@ -371,20 +417,34 @@ impl Trainer {
 
     fn start_epoch(&mut self, source: &mut dyn BatchSource) -> Result<Event> {
         let (epoch, first_batch) = (self.progress.epoch, self.progress.batch);
-        let batches = (first_batch..self.batches_per_epoch)
-            .map(|batch| {
-                self.recipe
-                    .sampler
-                    .batch(&self.classes, self.recipe.seed, epoch, batch)
-            })
-            .collect();
-        source.begin(Pass::Training {
+        let filled = self.progress.bank_filled;
+        if self
+            .bank
+            .as_ref()
+            .is_some_and(|bank| bank.is_due(epoch, filled))
+        {
+            return self.begin_evaluation(Subject::MemoryBank, Split::Train, source);
+        }
+        source.begin(Pass::Training(BatchPlan::new(
+            &self.recipe.sampler,
+            &self.classes,
+            self.bank.as_ref().and_then(Bank::current),
+            self.recipe.seed,
             epoch,
-            first_batch,
-            batches,
-        })?;
+            first_batch..self.batches_per_epoch,
+        )))?;
         self.phase = Phase::Batches;
         Ok(Event::EpochStarted { epoch })
+    }
+
+    fn fill_bank(&mut self, embedded: &EmbeddedSplit) -> Result<Event> {
+        let epoch = self.progress.epoch;
+        if let Some(bank) = &mut self.bank {
+            bank.fill(embedded, self.classes.images())?;
+        }
+        self.progress.bank_filled = Some(epoch);
+        self.phase = Phase::StartEpoch;
+        Ok(Event::BankFilled { epoch })
     }
 
     async fn batch(&mut self, source: &mut dyn BatchSource) -> Result<Event> {
@@ -392,7 +452,6 @@ impl Trainer {
         let Some(images) = source.next_batch()? else {
             return self.finish_epoch(source).await;
         };
-        let count = images.len();
         let batch = self.progress.batch;
         let factor = self.recipe.optimizer.schedule.factor(
             epoch,
@@ -400,46 +459,45 @@ impl Trainer {
             batch,
             self.batches_per_epoch,
         );
-        let labels = BatchLabels::new(&images.labels, &self.device);
-        let loss = self.optimize(
-            images.into_tensor(&self.device.clone().autodiff()),
-            &labels,
-            factor,
-        )?;
+        let Differentiated {
+            loss,
+            embeddings,
+            gradients,
+            observation,
+        } = self.differentiate(&images)?;
+        self.learner = self.optimizer.step(self.learner.clone(), gradients, factor);
+        if let Some(bank) = &mut self.bank {
+            bank.push(&images.rows, embeddings.clone());
+        }
+        if let Some(memory) = &mut self.memory {
+            memory.push(embeddings, &images.labels);
+        }
+        self.observations
+            .extend(observation.clone().map(|seen| (batch, seen)));
         self.loss_sum = self.loss_sum.clone() + loss.clone();
         self.progress.batch += 1;
         self.phase = Phase::Batches;
-        let learning_rate = self.recipe.optimizer.learning_rate * factor;
         Ok(Event::Step(Step {
             epoch,
             batch,
             loss,
-            learning_rate,
-            images: count,
+            learning_rate: self.recipe.optimizer.learning_rate * factor,
+            images: images.len(),
+            observation,
         }))
     }
 
-    /// One step: embed, mine, compare, move. Returns the loss, on the device.
-    fn optimize(
-        &mut self,
-        images: Tensor<4>,
-        labels: &BatchLabels,
-        factor: f64,
-    ) -> Result<Tensor<1>> {
-        let embeddings = self.learner.network.forward(images).embeddings;
-        let pairwise = Pairwise::new(embeddings);
-        let tuples = match &self.miner {
-            Some(miner) => miner.mine(&pairwise, labels, &mut self.miner_stream()),
-            None => Tuples::None,
+    fn differentiate(&self, images: &ImageBatch) -> Result<Differentiated> {
+        let every = self.recipe.train.observe_every;
+        let differentiation = Differentiation {
+            learner: &self.learner,
+            miner: self.miner.as_ref(),
+            memory: self.memory.as_ref(),
+            device: &self.device,
+            chunk_size: self.recipe.train.chunk_size,
+            observe: every > 0 && self.progress.batch.is_multiple_of(every),
         };
-        let loss = self
-            .learner
-            .objective
-            .forward(&pairwise, labels, &tuples)?
-            .loss;
-        let gradients = loss.backward();
-        self.learner = self.optimizer.step(self.learner.clone(), gradients, factor);
-        Ok(loss.inner())
+        differentiation.run(images, &mut self.miner_stream())
     }
 
     fn miner_stream(&self) -> ChaCha8Rng {
@@ -451,15 +509,50 @@ impl Trainer {
         let epoch = self.progress.epoch;
         let loss = f64::from(read_scalar(self.loss_sum.clone()).await?)
             / f64::from(self.batches_per_epoch);
-        if !loss.is_finite() {
-            return Err(Error::NotFinite(format!(
-                "the loss became {loss} in epoch {epoch}: lower optimizer.learning_rate (now {}) or \
-                 check the data; the last checkpoint is from before this epoch",
-                self.recipe.optimizer.learning_rate
-            )));
+        let mut observed = Vec::new();
+        for (batch, observation) in std::mem::take(&mut self.observations) {
+            observed.push((batch, observation.read().await?));
         }
+        let finite = read_scalar(self.learner.magnitude()).await?.is_finite();
+        if !(loss.is_finite() && finite) {
+            return Err(self.not_finite(loss, &observed));
+        }
+        if let Some(bank) = &mut self.bank {
+            bank.update().await?;
+        }
+        let steps: Vec<Observed> = observed.iter().map(|(_, seen)| seen.clone()).collect();
+        self.warnings
+            .extend(self.doctor.examine(epoch, loss, &steps));
         self.phase = self.after_epoch(source);
-        Ok(Event::EpochFinished { epoch, loss })
+        Ok(Event::EpochFinished {
+            epoch,
+            loss,
+            observed,
+        })
+    }
+
+    fn not_finite(&self, loss: f64, observed: &[(u32, Observed)]) -> Error {
+        let epoch = self.progress.epoch;
+        let broken = observed
+            .iter()
+            .find(|(_, seen)| !(seen.mean_norm.is_finite() && seen.gradient_max.is_finite()));
+        let seen = match broken {
+            Some((batch, seen)) if !seen.mean_norm.is_finite() => {
+                format!("the embeddings are not numbers any more in batch {batch}")
+            }
+            Some((batch, _)) => format!("the gradient is not finite in batch {batch}"),
+            None => "embeddings and gradients were finite in the steps looked at".into(),
+        };
+        let what = if loss.is_finite() {
+            "a parameter is not finite any more after".into()
+        } else {
+            format!("the loss became {loss} in")
+        };
+        Error::NotFinite(format!(
+            "{what} epoch {epoch} ({seen}): lower optimizer.learning_rate (now \
+             {}), or check the data; the last checkpoint is from before this epoch",
+            self.recipe.optimizer.learning_rate
+        ))
     }
 
     fn after_epoch(&mut self, source: &dyn BatchSource) -> Phase {
@@ -505,7 +598,7 @@ fn raise(best: &mut MetricValues, newer: &MetricValues) {
     );
 }
 
-async fn read(tensor: Tensor<1>) -> Result<TensorData> {
+async fn read<const D: usize>(tensor: Tensor<D>) -> Result<TensorData> {
     tensor
         .into_data_async()
         .await

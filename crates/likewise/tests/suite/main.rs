@@ -7,8 +7,11 @@ mod kernels;
 mod miner;
 mod model;
 mod objective;
+mod objective_proxies;
+mod step;
 mod support;
 mod train;
+mod waves;
 
 use libtest_mimic::{Arguments, Trial};
 use support::Case;
@@ -21,6 +24,8 @@ fn main() {
         miner::cases(),
         model::cases(),
         objective::cases(),
+        step::cases(),
+        objective_proxies::cases(),
         train::cases(),
     ]
     .into_iter()

@@ -19,7 +19,7 @@ use likewise::model::{
     ResnetConfig, StateDict, assign_ids, l2_normalize,
 };
 use likewise::random::{Purpose, stream};
-use likewise::train::{Optimizer, OptimizerConfig};
+use likewise::train::{Optimizer, OptimizerConfig, ParameterGradients};
 use likewise_kernels::Epilogue;
 use rand::Rng;
 use serde_json::Value;
@@ -323,7 +323,8 @@ fn golden_resnet_adam(device: &Device) {
     for _ in 0..size(&settings["steps"]) {
         let loss = fixture_loss(&network, images.clone(), targets.clone());
         losses.extend(values(loss.clone()));
-        network = adam.step(network, loss.backward(), 1.0);
+        let gradients = ParameterGradients::of(&network, loss.backward());
+        network = adam.step(network, gradients, 1.0);
     }
     losses.extend(values(fixture_loss(&network, images, targets)));
     assert_close(

@@ -8,6 +8,8 @@ mod problem;
 mod tuples;
 mod twins;
 
+pub use golden::parameter_gradients;
+
 use burn::tensor::{Device, Int, Tensor};
 use likewise::objective::{Objective, ObjectiveConfig, Setting};
 use likewise::pairwise::entries;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use likewise::metric::{self, Direction, MetricName, MetricValues, Parameter, Space};
 use likewise::random::{self, Purpose};
 use likewise::recipe::{Protocol, Recipe};
-use likewise::train::{Baselines, BatchSource, EmbeddedSplit, Split};
+use likewise::train::{Baselines, BatchSource, EmbeddedSplit, Observed, Split};
 use rand::seq::index::sample;
 
 use crate::environment::Environment;
@@ -53,7 +53,7 @@ pub fn write(
         title: format!("{} · seed {}", recipe.name, recipe.seed),
         summary: summary(metrics, baselines, source),
         settings: settings(recipe, environment, source),
-        training: training_curve(history),
+        training: training_curves(history),
         progress: progress_curves(history),
         metrics: rows(metrics, baselines),
         protocol: protocol(recipe, selected_epoch),
@@ -153,22 +153,57 @@ fn plain(value: &toml::Value) -> String {
         .map_or_else(|| value.to_string(), str::to_string)
 }
 
-fn training_curve(history: &History) -> Option<TrainingCurve> {
+/// The loss of every step, and what was seen of those that were looked at more closely.
+fn training_curves(history: &History) -> Vec<TrainingCurve> {
     let losses = history.step_losses();
-    let batches = losses.keys().map(|(_, batch)| batch + 1).max()?;
-    let points = losses
-        .into_iter()
-        .map(|((epoch, batch), loss)| {
-            (
-                f64::from(epoch - 1) + f64::from(batch + 1) / f64::from(batches),
-                f64::from(loss),
-            )
-        })
-        .collect();
-    Some(TrainingCurve {
+    let Some(batches) = losses.keys().map(|(_, batch)| batch + 1).max() else {
+        return Vec::new();
+    };
+    let time = |(epoch, batch): (u32, u32)| {
+        f64::from(epoch - 1) + f64::from(batch + 1) / f64::from(batches)
+    };
+    let curve = |title: &str, quantity: &str, note: &str, points: Vec<(f64, f64)>| TrainingCurve {
+        title: title.into(),
+        quantity: quantity.into(),
+        note: note.into(),
         time: "epoch".into(),
         points,
-    })
+    };
+    let loss = losses
+        .iter()
+        .map(|(&step, &loss)| (time(step), f64::from(loss)));
+    let observed = history.observed();
+    let seen = |value: &dyn Fn(&Observed) -> Option<f64>| -> Vec<(f64, f64)> {
+        let points = observed
+            .iter()
+            .filter_map(|(&step, seen)| Some((time(step), value(seen)?)));
+        points.collect()
+    };
+    let curves = vec![
+        curve("Training objective", "objective", "", loss.collect()),
+        curve(
+            "Active tuples",
+            "active, %",
+            "How many of the tuples or anchors still contribute to the objective.",
+            seen(&|seen| Some(100.0 * seen.active_share()?)),
+        ),
+        curve(
+            "Effective rank",
+            "directions",
+            "How many directions the embeddings of a batch use.",
+            seen(&|seen| Some(seen.effective_rank)),
+        ),
+        curve(
+            "Gradient",
+            "root mean square",
+            "Of the parameters of the network.",
+            seen(&|seen| Some(seen.gradient_rms)),
+        ),
+    ];
+    curves
+        .into_iter()
+        .filter(|curve| !curve.points.is_empty())
+        .collect()
 }
 
 fn progress_curves(history: &History) -> Vec<ProgressCurve> {

@@ -111,7 +111,22 @@ impl<'a> Session<'a> {
                 self.step(step, source)?;
                 return Ok(true);
             }
-            Event::EpochFinished { epoch, loss } => self.epoch_finished(epoch, loss)?,
+            Event::EpochFinished {
+                epoch,
+                loss,
+                observed,
+            } => {
+                for (batch, seen) in observed {
+                    self.folder
+                        .record(Record::Observed { epoch, batch, seen })?;
+                }
+                self.epoch_finished(epoch, loss)?;
+            }
+            Event::BankFilled { epoch } => {
+                self.end_task();
+                let seconds = self.evaluation_started.elapsed().as_secs_f64();
+                self.folder.record(Record::BankFilled { epoch, seconds })?;
+            }
             Event::CheckpointDue(state) => self.store(&state)?,
             Event::Warning(message) => {
                 say(format!("warning: {message}"));
@@ -150,8 +165,28 @@ impl<'a> Session<'a> {
                 loss,
                 learning_rate,
             })?;
+            if !loss.is_finite() {
+                return Err(self.not_finite(epoch, batch, loss));
+            }
         }
         Ok(())
+    }
+
+    /// Why the run cannot go on, and from where it can.
+    fn not_finite(&self, epoch: u32, batch: u32, loss: f32) -> anyhow::Error {
+        let last = self.folder.history().records().iter().rev();
+        let last = last.into_iter().find_map(|record| match record {
+            Record::Checkpoint { epoch, batch } => Some(format!(
+                "the last good checkpoint, of epoch {epoch} before batch {batch}, is kept in {}",
+                self.folder.path().join("checkpoints/last").display()
+            )),
+            _ => None,
+        });
+        let last = last.unwrap_or_else(|| "there is no checkpoint yet".into());
+        anyhow::anyhow!(
+            "the loss became {loss} in epoch {epoch}, batch {batch}, and the run was stopped: lower \
+             optimizer.learning_rate, or check the data; {last}"
+        )
     }
 
     /// Stores the state of an interrupted run.

@@ -23,7 +23,7 @@ pub fn cases() -> Vec<Case> {
     let mut groups: BTreeMap<(String, String), Vec<Value>> = BTreeMap::new();
     for case in manifest["cases"].as_array().unwrap() {
         let text = |key: &str| case[key].as_str().unwrap().to_string();
-        if objective::entry(&text("objective")).is_some() {
+        if objective::entry(recipe_name(&text("objective"))).is_some() {
             groups
                 .entry((text("objective"), text("set")))
                 .or_default()
@@ -44,6 +44,14 @@ pub fn cases() -> Vec<Case> {
         }));
     }
     cases
+}
+
+/// The name in recipes of an objective of the fixtures.
+fn recipe_name(name: &str) -> &str {
+    match name {
+        "arcface_normalized" => "arcface",
+        name => name,
+    }
 }
 
 /// All cases of one objective on one set of inputs.
@@ -154,7 +162,11 @@ impl Golden<'_> {
     /// The objective of the case, with its parameter tables in place.
     fn objective(&self, device: &Device) -> Objective {
         let mut keys = self.case["hyper_parameters"].as_object().unwrap().clone();
-        keys.insert("name".into(), self.case["objective"].clone());
+        let name = self.case["objective"].as_str().unwrap();
+        keys.insert("name".into(), recipe_name(name).into());
+        if name == "arcface_normalized" {
+            keys.insert("normalize".into(), Value::Bool(true));
+        }
         if let Some(learn) = keys.remove("learn_beta") {
             keys.insert(
                 "beta_constant".into(),
@@ -185,7 +197,8 @@ impl Golden<'_> {
         let labels = self.inputs["labels"].indices();
         match names[..] {
             [] => {
-                let entry = objective::entry(self.case["objective"].as_str().unwrap()).unwrap();
+                let name = self.case["objective"].as_str().unwrap();
+                let entry = objective::entry(recipe_name(name)).unwrap();
                 if entry.takes(TupleKind::None) {
                     Tuples::None
                 } else {
@@ -214,7 +227,10 @@ impl Golden<'_> {
 }
 
 /// Gradients of an objective's parameters by name; zeros where there is none.
-fn parameter_gradients(objective: &Objective, gradients: &Gradients) -> BTreeMap<String, Vec<f64>> {
+pub fn parameter_gradients(
+    objective: &Objective,
+    gradients: &Gradients,
+) -> BTreeMap<String, Vec<f64>> {
     struct Visitor<'a> {
         gradients: &'a Gradients,
         path: Vec<String>,
