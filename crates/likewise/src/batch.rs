@@ -78,7 +78,7 @@ impl BatchLabels {
 
     /// Class of each anchor on the device, `[R]`.
     pub fn anchors(&self) -> Tensor<1, Int> {
-        self.device.clone().slice([0..self.anchors])
+        self.device.clone().narrow(0, 0, self.anchors)
     }
 
     /// References of the class of anchor `row`, in ascending order, the anchor itself among them.

@@ -81,7 +81,7 @@ impl Pairwise {
             let anchors = if rows == columns {
                 references.clone()
             } else {
-                references.clone().slice([0..rows])
+                references.clone().narrow(0, 0, rows)
             };
             Box::new(Self::between(anchors, references))
         })

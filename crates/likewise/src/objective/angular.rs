@@ -18,9 +18,9 @@ use crate::{Result, check};
 /// Exponents of the N-pair part are clamped to ± this, with zero gradient beyond.
 const EXPONENT_LIMIT: f64 = 50.0;
 
-/// mean_i log(1 + Σ_n exp(e_i·e_n − e_i·e_p)), exponents clamped to ±50,
-/// + λ mean_i log(1 + Σ_n exp(4 tan²α (z_i + z_p)·z_n − 2 (1 + tan²α) z_i·z_p)) + l2 mean ‖e‖, with
-/// z = e/‖e‖ and n over all negatives of anchor i.
+/// λ mean_i log(1 + Σ_n exp(4 tan²α (z_i + z_p)·z_n − 2 (1 + tan²α) z_i·z_p)) plus the N-pair loss,
+/// mean_i log(1 + Σ_n exp(e_i·e_n − e_i·e_p)) + l2 mean ‖e‖, with exponents clamped to ±50;
+/// z = e/‖e‖, n over all negatives of anchor i.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AngularConfig {

@@ -413,6 +413,36 @@ mod tests {
                 "name = \"multisimilarity\"\nthresh = nan",
                 "objective.thresh",
             ),
+            ("name = \"snr\"\nreg_lambda = -0.1", "objective.reg_lambda"),
+            (
+                "name = \"quadruplet\"\nmargin_alpha_2 = -1.0",
+                "objective.margin_alpha_2",
+            ),
+            ("name = \"npair\"\nl2 = nan", "objective.l2"),
+            (
+                "name = \"angular\"\nalpha_degrees = 90",
+                "objective.alpha_degrees",
+            ),
+            (
+                "name = \"lifted\"\nneg_margin = inf",
+                "objective.neg_margin",
+            ),
+            ("name = \"histogram\"\nn_bins = 1", "objective.n_bins"),
+            ("name = \"circle\"\nm = 1.5", "objective.m"),
+            ("name = \"circle\"\ngamma = 0.0", "objective.gamma"),
+            (
+                "name = \"ntxent\"\ntemperature = 0.0",
+                "objective.temperature",
+            ),
+            (
+                "name = \"supcon\"\ntemperature = -1.0",
+                "objective.temperature",
+            ),
+            ("name = \"fastap\"\nnum_bins = 0", "objective.num_bins"),
+            (
+                "name = \"smoothap\"\ntemperature = 0.0",
+                "objective.temperature",
+            ),
         ] {
             let error = parse(text)
                 .init(SETTING, &Device::flex())

@@ -165,7 +165,7 @@ impl Problem {
     }
 
     fn others(&self, i: usize, of: impl Fn(u32) -> bool) -> Vec<usize> {
-        let counts = |j: usize| !self.subset || (3 * i + j) % 4 != 0;
+        let counts = |j: usize| !self.subset || !(3 * i + j).is_multiple_of(4);
         let all = 0..self.points.len();
         all.filter(|&j| j != i && of(self.labels[j]) && counts(j))
             .collect()
