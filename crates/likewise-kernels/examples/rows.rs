@@ -22,7 +22,11 @@ fn main() {
     let repeats = std::env::args().nth(1).map_or(20, |argument| {
         argument.parse().expect("a number of repeats")
     });
+    let only = std::env::args().nth(2);
     for batch in [112, 512, 1024] {
+        if only.as_ref().is_some_and(|only| *only != batch.to_string()) {
+            continue;
+        }
         println!("B = {batch}: least milliseconds of {repeats}");
         let bench = Bench { batch, repeats };
         bench.pairwise("pairwise distance", pairwise_squared_distance, repeats);

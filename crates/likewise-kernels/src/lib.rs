@@ -9,8 +9,9 @@
 //! | `flex` | loops over slices, on all cores natively |
 //! | SPIR-V, MSL, CUDA | Burn's tensor operations (the *twin*) |
 //!
-//! The twin also serves number formats other than `f32`, and is the reference in tests. Under
-//! Burn's fusion an operation is one opaque step between fused ones. Shaders are checked by this
+//! The twin also serves number formats other than `f32`, and is the reference in tests; operations
+//! without a shader run it on all GPUs. Under Burn's fusion an operation with a shader is one opaque
+//! step between fused ones. Shaders are checked by this
 //! crate's tests, against the limits that every WebGPU device has.
 
 mod choice;

@@ -80,6 +80,17 @@ impl Instructions for Baseline {
     const WIDE: bool = false;
 }
 
+/// Fused instructions on few registers, whatever the processor has: only the arithmetic of
+/// [`Avx2`], for tests.
+#[cfg(test)]
+pub struct Narrow;
+
+#[cfg(test)]
+impl Instructions for Narrow {
+    const FUSED: bool = true;
+    const WIDE: bool = false;
+}
+
 /// Compiles a function for each instruction set; a call runs the version for this processor.
 /// Functions it calls take part when they are `#[inline(always)]`. The function may have a type
 /// parameter, which is then its [`Instructions`]; callers leave it out.

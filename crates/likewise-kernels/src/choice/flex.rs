@@ -11,7 +11,7 @@ use crate::simd::{Instructions, vectorized};
 /// Columns of the chosen candidates of each row.
 pub fn uniform(candidates: &[u8], uniform: &[f32]) -> Vec<i32> {
     let mut output = vec![0; uniform.len()];
-    let columns = candidates.len() / uniform.len().max(1);
+    let columns = candidates.len() / uniform.len();
     let rows = item_rows(columns);
     parallel::for_each_chunk(&mut output, rows, |index, output| {
         let from = index * rows;
@@ -24,7 +24,7 @@ pub fn uniform(candidates: &[u8], uniform: &[f32]) -> Vec<i32> {
 /// The same by the weights of `values`.
 pub fn weighted(values: &[f32], candidates: &[u8], uniform: &[f32], weights: Weights) -> Vec<i32> {
     let mut output = vec![0; uniform.len()];
-    let columns = candidates.len() / uniform.len().max(1);
+    let columns = candidates.len() / uniform.len();
     let rows = item_rows(columns);
     parallel::for_each_chunk(&mut output, rows, |index, output| {
         let from = index * rows;

@@ -22,7 +22,7 @@ use sphere::Sphere;
 /// If there are not as many uniform numbers as rows.
 pub fn choose_uniform(candidates: Tensor<2, Bool>, uniform: Tensor<1>) -> Tensor<1, Int> {
     check("choose_uniform", &candidates, &uniform);
-    if candidates.dims()[1] == 0 || !has_loops(&uniform) {
+    if candidates.dims().contains(&0) || !has_loops(&uniform) {
         return twin::uniform(candidates.inner(), uniform.inner());
     }
     let dtype = uniform.device().settings().int_dtype;
@@ -127,7 +127,7 @@ fn weighted(
     weights: Weights,
 ) -> Tensor<1, Int> {
     let (numbers, candidates, uniform) = (numbers.inner(), candidates.inner(), uniform.inner());
-    if numbers.dims()[1] == 0 || !has_loops(&numbers) || uniform.dtype() != DType::F32 {
+    if numbers.dims().contains(&0) || !has_loops(&numbers) || uniform.dtype() != DType::F32 {
         let log_weights = match weights {
             Weights::Logarithms => numbers,
             Weights::Sphere(sphere) => sphere.log_weights(numbers),

@@ -18,7 +18,7 @@ pub enum Weights {
     Sphere(Sphere),
 }
 
-/// The choices in loops over rows. There is at least one column.
+/// The choices in loops over rows. There is at least one row and column.
 #[backend_extension(Flex)]
 pub trait Choice: Backend {
     /// Column numbers `[R]` of type `dtype` for `candidates` `[R, C]` and `uniform` `[R]`.

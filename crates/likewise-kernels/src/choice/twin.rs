@@ -11,7 +11,7 @@ const BLOCK: usize = 32;
 
 pub fn uniform(candidates: Tensor<2, Bool>, uniform: Tensor<1>) -> Tensor<1, Int> {
     let [rows, columns] = candidates.dims();
-    if columns == 0 {
+    if rows == 0 || columns == 0 {
         return Tensor::zeros([rows], &candidates.device());
     }
     // Whole numbers, exact in single precision.
@@ -31,7 +31,7 @@ pub fn weighted(
 ) -> Tensor<1, Int> {
     let [rows, columns] = candidates.dims();
     let device = candidates.device();
-    if columns == 0 {
+    if rows == 0 || columns == 0 {
         return Tensor::zeros([rows], &device);
     }
     let number = log_weights.clone().greater_elem(-BOUND);

@@ -26,7 +26,7 @@ const EMPTY: f32 = -1e30;
 /// If `x` and `kept` differ in shape.
 pub fn log_sum_exp(x: Tensor<2>, kept: Tensor<2, Bool>, with_one: bool) -> Tensor<2> {
     check(&x, &kept);
-    if !has_loops(&x) || x.dims()[1] == 0 {
+    if x.dims().contains(&0) || !has_loops(&x) {
         return twin::log_sum_exp(x, kept, with_one);
     }
     Tensor::from_dispatch(Dispatch::row_log_sum_exp(

@@ -12,7 +12,7 @@ use crate::flex::{flags, tensor, values};
 
 type Primitive = FloatTensor<Flex>;
 
-/// The operation in loops over rows. There is at least one column.
+/// The operation in loops over rows. There is at least one row and column.
 #[backend_extension(Autodiff, Flex)]
 pub trait LogSumExp: Backend {
     /// `[R, 1]` for `x` and `kept` `[R, C]`.

@@ -10,7 +10,7 @@ const TINY: f32 = 1e-37;
 
 pub fn log_sum_exp(x: Tensor<2>, kept: Tensor<2, Bool>, with_one: bool) -> Tensor<2> {
     let [rows, columns] = x.dims();
-    if columns == 0 {
+    if rows == 0 || columns == 0 {
         let empty = if with_one { 0.0 } else { EMPTY };
         return Tensor::full([rows, 1], empty, &x.device());
     }

@@ -48,21 +48,19 @@ impl<B: PairwiseDistance> Backward<B, 2> for SquaredDistanceBackward {
         let [x, y]: [FloatTensor<B>; 2] = ops
             .state
             .map(|node| checkpointer.retrieve_node_output(node));
-        let transposed = B::float_transpose(gradient.clone());
 
         if ops.state[0] == ops.state[1] {
             if let Some(node) = x_node {
-                // Both roles of the rows at once.
-                let both = B::float_add(gradient, transposed);
-                gradients.register::<B>(node.id, B::squared_distance_gradient(both, x, y));
+                gradients.register::<B>(node.id, B::squared_distance_self_gradient(gradient, x));
             }
             return;
         }
         if let Some(node) = x_node {
-            let x_gradient = B::squared_distance_gradient(gradient, x.clone(), y.clone());
+            let x_gradient = B::squared_distance_gradient(gradient.clone(), x.clone(), y.clone());
             gradients.register::<B>(node.id, x_gradient);
         }
         if let Some(node) = y_node {
+            let transposed = B::float_transpose(gradient);
             gradients.register::<B>(node.id, B::squared_distance_gradient(transposed, y, x));
         }
     }

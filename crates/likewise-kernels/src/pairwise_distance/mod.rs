@@ -4,7 +4,9 @@
 
 mod autodiff;
 mod cube;
+mod distances;
 mod flex;
+mod gradient;
 mod twin;
 
 use burn::backend::tensor::FloatTensor;
@@ -69,6 +71,18 @@ pub trait PairwiseDistance: Backend {
         y: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         twin::gradient::<Self>(gradient, x, y)
+    }
+
+    /// The gradient for `x` `[N, D]` given the gradient `[N, N]` of the distances to itself.
+    #[fusion(default)]
+    fn squared_distance_self_gradient(
+        gradient: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        // Both roles of the rows at once.
+        let transposed = Self::float_transpose(gradient.clone());
+        let both = Self::float_add(gradient, transposed);
+        Self::squared_distance_gradient(both, x.clone(), x)
     }
 }
 

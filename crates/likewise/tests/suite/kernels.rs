@@ -48,6 +48,14 @@ pub fn cases() -> Vec<Case> {
             with_themselves,
         ),
         Case::new("kernels::pairwise_distance_of_strided_rows", strided),
+        Case::new(
+            "kernels::pairwise_distance_gradient_of_few_pairs",
+            few_pairs,
+        ),
+        Case::new(
+            "kernels::pairwise_distance_gradient_of_not_a_number",
+            gradient_of_not_a_number,
+        ),
         Case::new("kernels::pairwise_distance_of_coincident_rows", coincident),
         Case::new("kernels::pairwise_distance_of_near_rows", near),
         Case::new(
@@ -171,7 +179,7 @@ fn against_loops(
 /// The same tensor in both roles: exact symmetry and zeros, and gradients of both roles added up.
 fn with_themselves(device: &Device) {
     let device = device.clone().autodiff();
-    for [n, d] in [[1, 1], [17, 33], [112, 128]] {
+    for [n, d] in [[1, 1], [17, 33], [70, 3], [112, 128], [203, 65]] {
         let (data, weight) = (matrix(n, d, 4), matrix(n, n, 5));
         let expected = loops(&data, &data, &wide(&weight), [n, n, d]);
         let x = tensor(&data, [n, d], &device).require_grad();
@@ -255,6 +263,60 @@ fn strided(device: &Device) {
     let row = tensor(&x_data[..d], [1, d], &device).expand([40, d]);
     let distance = values(pairwise_squared_distance(row.clone(), row).inner());
     assert_eq!(distance, vec![0.0; 1600]);
+}
+
+/// Weights of which nearly all are zero, as after mining.
+fn few_pairs(device: &Device) {
+    let device = device.clone().autodiff();
+    let [n, d] = [150, 40];
+    let (data, mut weight) = (matrix(n, d, 22), matrix(n, n, 23));
+    for (index, value) in weight.iter_mut().enumerate() {
+        if !index.is_multiple_of(197) {
+            *value = if index.is_multiple_of(2) { 0.0 } else { -0.0 };
+        }
+    }
+    let expected = loops(&data, &data, &wide(&weight), [n, n, d]);
+    let both: Vec<f64> = expected
+        .x_gradient
+        .iter()
+        .zip(&expected.y_gradient)
+        .map(|(x, y)| x + y)
+        .collect();
+    let x = tensor(&data, [n, d], &device).require_grad();
+    let loss = |y: Tensor<2>| {
+        (pairwise_squared_distance(x.clone(), y) * tensor(&weight, [n, n], &device)).sum()
+    };
+
+    let gradients = loss(x.clone()).backward();
+    let gradient = values(x.grad(&gradients).expect("gradient"));
+    assert_close("to itself", &gradient, &both, 1e-5, 1e-5);
+
+    let y = tensor(&data, [n, d], &device).require_grad();
+    let gradients = loss(y.clone()).backward();
+    let x_gradient = values(x.grad(&gradients).expect("gradient for x"));
+    let y_gradient = values(y.grad(&gradients).expect("gradient for y"));
+    assert_close("for x", &x_gradient, &expected.x_gradient, 1e-5, 1e-5);
+    assert_close("for y", &y_gradient, &expected.y_gradient, 1e-5, 1e-5);
+}
+
+/// A row that is not a number makes the gradients of the rows it is compared with none either, even
+/// where the weight is zero: it cannot be overlooked.
+fn gradient_of_not_a_number(device: &Device) {
+    let device = device.clone().autodiff();
+    let [n, m, d] = [20, 70, 18];
+    for odd in [f32::NAN, f32::INFINITY] {
+        let mut y = matrix(m, d, 24);
+        y[66 * d + 5] = odd;
+        let x = tensor(&matrix(n, d, 25), [n, d], &device).require_grad();
+        let distance = pairwise_squared_distance(x.clone(), tensor(&y, [m, d], &device));
+        let gradients = (distance * Tensor::<2>::zeros([n, m], &device))
+            .sum()
+            .backward();
+        let gradient = values(x.grad(&gradients).expect("gradient"));
+        for (index, value) in gradient.into_iter().enumerate() {
+            assert_eq!(value.is_nan(), index % d == 5, "element {index}: {value}");
+        }
+    }
 }
 
 /// Equal rows of different tensors: distance and gradient are exactly zero.

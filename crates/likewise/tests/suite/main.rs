@@ -2,8 +2,10 @@
 //! without a WGSL adapter reports the latter as ignored, never as passed;
 //! `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
 
+mod choice;
 mod conv;
 mod kernels;
+mod log_sum_exp;
 mod miner;
 mod model;
 mod objective;
@@ -17,8 +19,10 @@ use support::Case;
 fn main() {
     let arguments = Arguments::from_args();
     let cases: Vec<Case> = [
+        choice::cases(),
         conv::cases(),
         kernels::cases(),
+        log_sum_exp::cases(),
         miner::cases(),
         model::cases(),
         objective::cases(),
