@@ -6,7 +6,10 @@ use std::ops::{Bound, RangeBounds};
 use crate::{Error, Result};
 
 /// Refuses a `value` that is not finite or lies outside `range`; `key` is its path in the recipe.
-pub(crate) fn number(key: &str, value: f64, range: impl RangeBounds<f64>) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Recipe`] naming the key, the value and the range.
+pub fn number(key: &str, value: f64, range: impl RangeBounds<f64>) -> Result<()> {
     if value.is_finite() && range.contains(&value) {
         return Ok(());
     }
@@ -32,7 +35,7 @@ pub(crate) fn number(key: &str, value: f64, range: impl RangeBounds<f64>) -> Res
 }
 
 /// Everything above zero, for [`number`].
-pub(crate) const POSITIVE: (Bound<f64>, Bound<f64>) = (Bound::Excluded(0.0), Bound::Unbounded);
+pub const POSITIVE: (Bound<f64>, Bound<f64>) = (Bound::Excluded(0.0), Bound::Unbounded);
 
 #[cfg(test)]
 mod tests {
