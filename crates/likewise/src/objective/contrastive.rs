@@ -87,16 +87,16 @@ impl Contrastive {
         let distance = self.distance(pairwise.squared_distance());
         let mean = |losses: Tensor<2>, pairs: &Tensor<2, Bool>| {
             let losses = losses.mask_fill(pairs.clone().bool_not(), 0.0);
-            let count = pairs.clone().float().sum().clamp_min(1.0);
-            (active(&losses).sum(), losses.sum() / count)
+            let count = pairs.clone().float().sum();
+            let active = active(&losses).sum();
+            (count.clone(), active, losses.sum() / count.clamp_min(1.0))
         };
-        let (pulled, pull) = mean(self.pull(distance.clone()), &sets.positive);
-        let (pushed, push) = mean(self.push(distance), &sets.negative);
+        let (positives, pulled, pull) = mean(self.pull(distance.clone()), &sets.positive);
+        let (negatives, pushed, push) = mean(self.push(distance), &sets.negative);
         Outcome {
             loss: pull + push,
             statistics: vec![
-                Statistic::new("positive_pairs", sets.positive.clone().float().sum()),
-                Statistic::new("negative_pairs", sets.negative.clone().float().sum()),
+                Statistic::new("pairs", positives + negatives),
                 Statistic::new("active_pairs", pulled + pushed),
             ],
         }

@@ -81,7 +81,7 @@ impl CrossBatchMemory {
     pub fn push(&mut self, embeddings: Tensor<2>, labels: &[u32]) {
         let (size, rows) = (self.settings.size, labels.len());
         let all = Tensor::cat(vec![self.embeddings.clone(), embeddings], 0);
-        self.embeddings = all.slice([rows..rows + size]);
+        self.embeddings = all.narrow(0, rows, size);
         self.labels.extend_from_slice(labels);
         self.labels.drain(..rows);
         self.steps = self.steps.saturating_add(1);

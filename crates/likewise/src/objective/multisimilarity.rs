@@ -14,8 +14,6 @@ use crate::miner::{PairSets, Tuples};
 use crate::pairwise::Pairwise;
 use crate::{Result, check};
 
-/// Beyond any similarity, and finite.
-
 /// S = e·eᵀ; anchor i keeps negatives with S_in + ε > min_p S_ip and positives with
 /// S_ip − ε < max_n S_in. Mean over the anchors that keep both kinds of
 /// (1/α) log(1 + Σ_p exp(−α(S_ip − λ))) + (1/β) log(1 + Σ_n exp(β(S_in − λ))).
@@ -97,6 +95,7 @@ impl RankingObjective for Multisimilarity {
         Ok(Outcome {
             loss: (losses * kept).sum() / count.clone().clamp_min(1.0),
             statistics: vec![
+                Statistic::new("anchors", labels.with_both().sum()),
                 Statistic::new("active_anchors", count),
                 Statistic::new("positive_pairs", positives.float().sum()),
                 Statistic::new("negative_pairs", negatives.float().sum()),

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Observed;
+use crate::miner::MinerConfig;
 use crate::recipe::Recipe;
 
 /// Share of active tuples below which an objective has nothing left to learn from.
@@ -45,7 +46,7 @@ pub(super) struct Doctor {
 impl Doctor {
     pub(super) fn new(recipe: &Recipe) -> Self {
         Self {
-            miner: recipe.miner.as_ref().map(|miner| miner.name()),
+            miner: recipe.miner.as_ref().map(MinerConfig::name),
             objective: recipe.objective.name(),
             dimension: recipe.model.embedding_dim,
             normalized: recipe.model.normalize,

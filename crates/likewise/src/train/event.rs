@@ -68,7 +68,7 @@ pub struct Step {
     /// Images in the batch.
     pub images: usize,
     /// More about the step, in every `train.observe_every`-th one.
-    pub observation: Option<Observation>,
+    pub observation: Option<Box<Observation>>,
 }
 
 /// What the trained network is compared with, all on the test split.

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
@@ -96,10 +97,11 @@ impl Differentiation<'_> {
             .collect()
     }
 
-    /// Embeddings of all rows without the network's activations. A clone of the network is used,
-    /// so that its running statistics see each image once.
+    /// Embeddings of all rows without keeping the network's activations: a clone is used that records
+    /// no gradients. Its running statistics are its own, so that those of the network see each image
+    /// once.
     fn embed_in_chunks(&self, images: &ImageBatch, chunks: &[Range<usize>]) -> Tensor<2> {
-        let network = self.learner.network.clone();
+        let network = self.learner.network.clone().no_grad();
         let parts = chunks
             .iter()
             .map(|chunk| self.embed(&network, images, chunk.clone()).inner());
@@ -114,7 +116,7 @@ impl Differentiation<'_> {
         gradient: &Tensor<2>,
     ) -> ParameterGradients {
         let embeddings = self.embed(&self.learner.network, images, chunk.clone());
-        let gradient = Tensor::from_inner(gradient.clone().slice([chunk]));
+        let gradient = Tensor::from_inner(gradient.clone().narrow(0, chunk.start, chunk.len()));
         let product = (embeddings * gradient).sum();
         ParameterGradients::of(self.learner, product.backward())
     }

@@ -483,7 +483,7 @@ impl Trainer {
             loss,
             learning_rate: self.recipe.optimizer.learning_rate * factor,
             images: images.len(),
-            observation,
+            observation: observation.map(Box::new),
         }))
     }
 

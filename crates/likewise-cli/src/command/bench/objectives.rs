@@ -17,7 +17,7 @@ use serde_json::json;
 use super::{median, use_threads};
 use crate::args::BenchObjectives;
 use crate::device::choose;
-use crate::memory;
+use crate::memory::Peak;
 use crate::output::outln;
 use crate::progress::{Task, say};
 
@@ -186,7 +186,9 @@ impl Case {
 
     fn measure(&self, repeats: usize) -> Result<Measurement> {
         self.repeat(0)?;
-        let peak = memory::peak_of(&self.device, || self.repeat(1))?;
+        let peak = Peak::watch(&self.device);
+        self.repeat(1)?;
+        let peak = peak.bytes();
         let (begun, mut seconds) = (Instant::now(), Vec::new());
         while seconds.len() < repeats || begun.elapsed() < ENOUGH {
             let start = Instant::now();

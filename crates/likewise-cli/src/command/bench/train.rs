@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{median, use_threads};
 use crate::args::BenchTrain;
 use crate::device::choose;
+use crate::memory::Peak;
 use crate::output::outln;
 use crate::progress::Task;
 use crate::recipes;
@@ -38,6 +39,7 @@ pub fn run(options: &BenchTrain) -> Result<()> {
     let warm_up = options.steps.div_ceil(3);
     let mut task = Task::new("training steps", (warm_up + options.steps) as u64);
     let mut seconds = Vec::new();
+    let peak = Peak::watch(&device.device);
     let mut begun = Instant::now();
     while seconds.len() < warm_up + options.steps {
         match pollster::block_on(trainer.next_event(&mut source))? {
@@ -53,6 +55,7 @@ pub fn run(options: &BenchTrain) -> Result<()> {
         }
     }
     task.finish();
+    let peak = peak.bytes().map(|bytes| bytes as f64 / 1e6);
     let mut measured = seconds.split_off(warm_up);
     let median = median(&mut measured);
     let batch = recipe.sampler.batch_size();
@@ -66,15 +69,17 @@ pub fn run(options: &BenchTrain) -> Result<()> {
             "median_step_ms": 1e3 * median,
             "fastest_step_ms": 1e3 * measured[0],
             "images_per_second": batch as f64 / median,
+            "peak_megabytes": peak,
         });
         outln!("{result}");
     } else {
         outln!(
-            "{}: {:.0} images/s (median step {:.1} ms, fastest {:.1} ms; batch {batch}, {} px, {}, {threads} threads)",
+            "{}: {:.0} images/s (median step {:.1} ms, fastest {:.1} ms{}; batch {batch}, {} px, {}, {threads} threads)",
             recipe.name,
             batch as f64 / median,
             1e3 * median,
             1e3 * measured[0],
+            peak.map_or(String::new(), |peak| format!(", {peak:.0} MB")),
             recipe.data.image_size,
             device.name,
         );
