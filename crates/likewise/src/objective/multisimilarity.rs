@@ -14,8 +14,6 @@ use crate::miner::{PairSets, Tuples};
 use crate::pairwise::Pairwise;
 use crate::{Result, check};
 
-/// Beyond any similarity, and finite.
-
 /// S = e·eᵀ; anchor i keeps negatives with S_in + ε > min_p S_ip and positives with
 /// S_ip − ε < max_n S_in. Mean over the anchors that keep both kinds of
 /// (1/α) log(1 + Σ_p exp(−α(S_ip − λ))) + (1/β) log(1 + Σ_n exp(β(S_in − λ))).
