@@ -81,7 +81,10 @@ pub(super) fn norm_penalty(rows: Tensor<2>, weight: f64, counted: &Tensor<1>) ->
 /// without differentiation. NaN in `at` makes it NaN.
 pub(super) fn with_gradient(value: Tensor<1>, at: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
     let linear = (at * gradient).sum();
-    value + (linear.clone() - linear.inner())
+    let constant = linear.clone().inner();
+    // Stated, because devices may take x − x for 0 whatever x is.
+    let value = value.mask_where(constant.clone().is_nan(), constant.clone());
+    value + (linear - constant)
 }
 
 /// All positive pairs of a batch of R anchors as a list of P, padded to a multiple of R so that
