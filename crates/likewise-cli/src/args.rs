@@ -238,7 +238,7 @@ pub struct BenchObjectives {
     /// Only objectives of these names, separated by commas.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub objective: Vec<String>,
-    /// Only miners of these names, separated by commas.
+    /// Only miners of these names, separated by commas; none: without one.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub miner: Vec<String>,
     /// Device to measure.

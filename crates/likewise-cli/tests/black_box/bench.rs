@@ -90,6 +90,15 @@ fn the_table_has_a_row_for_each_pair_and_columns_for_each_batch_size() {
 }
 
 #[test]
+fn an_objective_can_be_measured_without_the_miners_it_takes() {
+    let output = bench("16", &["--objective", "circle,margin", "--miner", "none"]);
+    let text = succeeded(&output);
+    let rows: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(rows.len(), 1, "{text}");
+    assert!(rows[0].starts_with("circle ") && rows[0].contains('–'));
+}
+
+#[test]
 fn an_objective_without_miner_has_one_row() {
     let output = bench("16", &["--objective", "softmax"]);
     succeeded(&output);

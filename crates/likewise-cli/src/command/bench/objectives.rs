@@ -25,6 +25,8 @@ use crate::progress::{Task, say};
 const SAMPLES_PER_CLASS: usize = 2;
 /// Training classes at least, as in the smallest benchmark (CUB200).
 const CLASSES: usize = 100;
+/// What `--miner` calls having none.
+const NO_MINER: &str = "none";
 /// Repetitions go on until they have taken this long together.
 const ENOUGH: Duration = Duration::from_millis(300);
 
@@ -92,7 +94,8 @@ pub fn run(options: &BenchObjectives) -> Result<()> {
 /// The pairs asked for, each objective with all its miners.
 fn pairs(options: &BenchObjectives) -> Result<Vec<Pair>> {
     let objectives: Vec<&str> = objective::TABLE.iter().map(|entry| entry.name).collect();
-    let miners: Vec<&str> = miner::TABLE.iter().map(|entry| entry.name).collect();
+    let miners = miner::TABLE.iter().map(|entry| entry.name);
+    let miners: Vec<&str> = miners.chain([NO_MINER]).collect();
     check_names("--objective", &options.objective, &objectives)?;
     check_names("--miner", &options.miner, &miners)?;
     let asked = |names: &[String], name: &str| names.is_empty() || names.iter().any(|n| n == name);
@@ -101,7 +104,7 @@ fn pairs(options: &BenchObjectives) -> Result<Vec<Pair>> {
         if !asked(&options.objective, objective.name) {
             continue;
         }
-        if !objective.needs_miner() && options.miner.is_empty() {
+        if !objective.needs_miner() && asked(&options.miner, NO_MINER) {
             let miner = None;
             pairs.push(Pair { objective, miner });
         }
