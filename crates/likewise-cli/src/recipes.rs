@@ -41,6 +41,13 @@ pub fn read(config: &str) -> Result<Layers> {
     Ok(layers)
 }
 
+/// Assignments that choose an objective, a miner and the like, and those that set something of what
+/// was chosen, whatever their order on the command line.
+pub fn in_order(assignments: &[String]) -> (Vec<&String>, Vec<&String>) {
+    let changes = |assignment: &&String| Layers::changes_kind(assignment);
+    assignments.iter().partition(changes)
+}
+
 fn read_file(path: &Path) -> Result<(String, String)> {
     if path.is_dir() {
         bail!("{} is a folder, not a recipe", path.display());

@@ -3,7 +3,7 @@
 mod objectives;
 mod train;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::args::BenchWhat;
 
@@ -17,6 +17,9 @@ pub fn run(what: &BenchWhat) -> Result<()> {
 
 /// Sets the threads of the CPU backend, if asked to, and returns their number.
 fn use_threads(threads: Option<usize>) -> Result<usize> {
+    if threads == Some(0) {
+        bail!("--threads 0: at least 1");
+    }
     if let Some(threads) = threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)

@@ -63,6 +63,10 @@ pub fn run(options: &Train) -> Result<ExitCode> {
 /// The recipe as the options modify it.
 fn recipe(options: &Train) -> Result<Recipe> {
     let mut layers = recipes::read(&options.config)?;
+    let (kinds, others) = recipes::in_order(&options.set);
+    for assignment in kinds {
+        layers.set(assignment)?;
+    }
     if options.smoke {
         shrink(&mut layers)?;
     }
@@ -86,7 +90,7 @@ fn recipe(options: &Train) -> Result<Recipe> {
         };
         put(&["data", "on_bad_image"], Value::String(policy.into()))?;
     }
-    for assignment in &options.set {
+    for assignment in others {
         layers.set(assignment)?;
     }
     Ok(layers.into_recipe()?)

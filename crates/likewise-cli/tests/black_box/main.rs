@@ -1,10 +1,17 @@
 //! The real program, as a user meets it: what it does with good and bad input.
 
+mod bad_bench;
 mod bad_data;
+mod bad_objective;
 mod bad_options;
 mod bad_recipe;
 mod bad_run_folder;
+mod bench;
+mod chunks;
+mod doctor;
 mod evaluate;
+mod memories;
+mod not_finite;
 mod support;
 mod toy;
 mod train;

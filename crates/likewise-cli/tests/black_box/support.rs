@@ -152,6 +152,38 @@ pub fn refused(output: &Output, words: &[&str]) {
     }
 }
 
+/// The events of a run, one JSON object a line.
+pub fn events(run: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(run.join("events.jsonl")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The events of a run without what depends on the clock.
+pub fn timeless_events(run: &Path) -> Vec<serde_json::Value> {
+    let mut all = events(run);
+    for event in &mut all {
+        let object = event.as_object_mut().unwrap();
+        for key in ["time", "seconds", "images_per_second", "device"] {
+            object.remove(key);
+        }
+    }
+    all
+}
+
+/// Every tensor file of a run's last checkpoint, with its contents.
+pub fn checkpoint(run: &Path) -> Vec<(String, Vec<u8>)> {
+    contents(&run.join("checkpoints"))
+        .into_iter()
+        .filter(|(path, _)| {
+            path.extension()
+                .is_some_and(|extension| extension == "safetensors")
+        })
+        .map(|(path, bytes)| (path.strip_prefix(run).unwrap().display().to_string(), bytes))
+        .collect()
+}
+
 /// Every file below `folder` with its contents, to see that nothing changed.
 pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();

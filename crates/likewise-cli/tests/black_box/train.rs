@@ -5,18 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::support::{Place, contents, stderr, succeeded};
-
-fn checkpoint(run: &Path) -> Vec<(String, Vec<u8>)> {
-    contents(&run.join("checkpoints"))
-        .into_iter()
-        .filter(|(path, _)| {
-            path.extension()
-                .is_some_and(|extension| extension == "safetensors")
-        })
-        .map(|(path, bytes)| (path.strip_prefix(run).unwrap().display().to_string(), bytes))
-        .collect()
-}
+use super::support::{Place, checkpoint, contents, events, stderr, succeeded};
 
 fn last_event(run: &Path) -> serde_json::Value {
     let text = fs::read_to_string(run.join("events.jsonl")).unwrap();
@@ -133,10 +122,10 @@ fn an_interrupt_writes_a_checkpoint_and_says_how_to_continue() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let events = place.path("run/events.jsonl");
+    let file = place.path("run/events.jsonl");
     for _ in 0..600 {
         std::thread::sleep(Duration::from_millis(50));
-        if fs::read_to_string(&events).is_ok_and(|text| text.contains("\"step\"")) {
+        if fs::read_to_string(&file).is_ok_and(|text| text.contains("\"step\"")) {
             break;
         }
     }
@@ -148,7 +137,22 @@ fn an_interrupt_writes_a_checkpoint_and_says_how_to_continue() {
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     assert!(stderr(&output).contains("--resume"), "{}", stderr(&output));
     assert!(!contents(&place.path("run/checkpoints/last")).is_empty());
-    assert_eq!(last_event(&place.path("run"))["event"], "interrupted");
+    let run = place.path("run");
+    assert_eq!(last_event(&run)["event"], "interrupted");
+    // What was seen of steps in the unfinished epoch is not lost.
+    let of = |kind: &str| -> Vec<(u64, u64)> {
+        let found = events(&run)
+            .into_iter()
+            .filter(|event| event["event"] == kind);
+        let place = |event: serde_json::Value| {
+            let number = |key: &str| event[key].as_u64().unwrap();
+            (number("epoch"), number("batch"))
+        };
+        found.map(place).collect()
+    };
+    let (steps, observed) = (of("step"), of("observed"));
+    let every_tenth = steps.into_iter().filter(|(_, batch)| batch % 10 == 0);
+    assert_eq!(observed, every_tenth.collect::<Vec<_>>());
 }
 
 #[test]

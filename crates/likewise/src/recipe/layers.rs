@@ -58,6 +58,14 @@ impl Layers {
         self.set_value(&path, value)
     }
 
+    /// Whether an assignment says what the other keys of its table mean, as `objective.name=triplet`
+    /// does. It drops the settings of the former kind, so that of several assignments these have to
+    /// be laid over first.
+    pub fn changes_kind(assignment: &str) -> bool {
+        let path = parse_assignment(assignment).map(|(path, _)| path);
+        path.is_ok_and(|path| path.len() > 1 && KINDS.contains(&path[path.len() - 1].as_str()))
+    }
+
     /// Sets the value at a dotted path. An empty string removes what is there, and another
     /// `name` or `architecture` drops the settings of the former one.
     pub fn set_value(&mut self, path: &[String], value: Value) -> Result<()> {
@@ -230,6 +238,20 @@ mod tests {
             Some(1)
         );
         assert!(layers.table.get("miner").is_none());
+    }
+
+    #[test]
+    fn assignments_that_change_what_others_mean_are_told_apart() {
+        for (assignment, changes) in [
+            ("objective.name=triplet", true),
+            ("model.backbone.architecture=mlp", true),
+            ("name=mine", false),
+            ("objective.margin=0.3", false),
+            ("objective={name=\"triplet\"}", false),
+            ("objective.name", false),
+        ] {
+            assert_eq!(Layers::changes_kind(assignment), changes, "{assignment}");
+        }
     }
 
     #[test]

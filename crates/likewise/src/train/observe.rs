@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Bool, Tensor};
 use nalgebra::DMatrix;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ParameterGradients;
 use crate::batch::BatchLabels;
@@ -31,17 +31,22 @@ pub struct Observation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
     /// What the objective counted: `tuples`, `active_tuples` and the like, by name.
+    #[serde(deserialize_with = "numbers")]
     pub statistics: BTreeMap<String, f64>,
     /// Tuples that the ρ-switch made.
     pub switched: usize,
     /// Root mean square of the gradient over all values of the network's parameters.
+    #[serde(deserialize_with = "number")]
     pub gradient_rms: f64,
     /// Its largest magnitude.
+    #[serde(deserialize_with = "number")]
     pub gradient_max: f64,
     /// exp of the entropy of the embeddings' normalised singular values (Roy and Vetterli 2007): 1
     /// when all lie on one line, up to min(B, D) when they spread evenly.
+    #[serde(deserialize_with = "number")]
     pub effective_rank: f64,
     /// Mean length of the embeddings.
+    #[serde(deserialize_with = "number")]
     pub mean_norm: f64,
     /// Distances of the pairs of the batch.
     pub distances: DistanceHistogram,
@@ -51,11 +56,25 @@ pub struct Observed {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DistanceHistogram {
     /// Upper end of the last bin: the largest distance.
+    #[serde(deserialize_with = "number")]
     pub largest: f64,
     /// Pairs of one class, [`DISTANCE_BINS`] numbers.
     pub positive: Vec<f64>,
     /// Pairs of different classes.
     pub negative: Vec<f64>,
+}
+
+/// A number; JSON knows none that is not finite and holds `null` in its place.
+fn number<'de, D: Deserializer<'de>>(source: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(source)?.unwrap_or(f64::NAN))
+}
+
+fn numbers<'de, D: Deserializer<'de>>(
+    source: D,
+) -> std::result::Result<BTreeMap<String, f64>, D::Error> {
+    let found = BTreeMap::<String, Option<f64>>::deserialize(source)?;
+    let known = |(name, value): (String, Option<f64>)| (name, value.unwrap_or(f64::NAN));
+    Ok(found.into_iter().map(known).collect())
 }
 
 impl Observation {

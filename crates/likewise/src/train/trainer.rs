@@ -197,9 +197,15 @@ impl Trainer {
     }
 
     /// The state as it is now, read from the device.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] if a parameter is not finite: there is no going on from there.
     pub async fn checkpoint(&mut self) -> Result<CheckpointState> {
         self.progress.steps = self.optimizer.steps();
         self.progress.loss_sum = read_scalar(self.loss_sum.clone()).await?;
+        if !read_scalar(self.learner.magnitude()).await?.is_finite() {
+            return Err(self.not_finite(self.progress.loss_sum.into(), &[]));
+        }
         let best = match &self.best {
             Some(best) => Some(state::state_dict(best).await?),
             None => None,
@@ -550,7 +556,7 @@ impl Trainer {
         };
         Error::NotFinite(format!(
             "{what} epoch {epoch} ({seen}): lower optimizer.learning_rate (now \
-             {}), or check the data; the last checkpoint is from before this epoch",
+             {}), or check the data",
             self.recipe.optimizer.learning_rate
         ))
     }

@@ -23,6 +23,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("step::the_bank_follows_the_network", the_bank_follows),
         Case::new("step::observations_say_what_happened", observations),
         Case::new("step::the_doctor_speaks_up", the_doctor_speaks_up),
+        Case::new("step::a_broken_learner_is_not_stored", broken_learner),
     ];
     cases.extend(objective::TABLE.iter().map(|entry| {
         Case::new(
@@ -130,6 +131,20 @@ fn memory_keeps_the_latest(device: &Device) {
             .to_string()
             .contains("cross-batch memory")
     );
+}
+
+/// One step too large for single precision: no checkpoint is to hold what it left.
+fn broken_learner(device: &Device) {
+    let recipe = recipe(&["optimizer.name=sgd", "optimizer.learning_rate=1e39"]);
+    let mut source = Waves::new();
+    let mut trainer = Trainer::new(&recipe, &source, device).unwrap();
+    while !matches!(
+        pollster::block_on(trainer.next_event(&mut source)).unwrap(),
+        Some(Event::Step(_))
+    ) {}
+    let error = pollster::block_on(trainer.checkpoint()).unwrap_err();
+    assert!(matches!(error, likewise::Error::NotFinite(_)), "{error:?}");
+    assert!(error.to_string().contains("optimizer.learning_rate"));
 }
 
 /// Losses with and without a memory are the same up to the end of the warm-up, and then differ.

@@ -91,16 +91,10 @@ pub fn run(options: &BenchObjectives) -> Result<()> {
 
 /// The pairs asked for, each objective with all its miners.
 fn pairs(options: &BenchObjectives) -> Result<Vec<Pair>> {
-    for name in &options.objective {
-        if objective::entry(name).is_none() {
-            bail!("--objective {name}: no such objective (docs: reference)");
-        }
-    }
-    for name in &options.miner {
-        if miner::entry(name).is_none() {
-            bail!("--miner {name}: no such miner (docs: reference)");
-        }
-    }
+    let objectives: Vec<&str> = objective::TABLE.iter().map(|entry| entry.name).collect();
+    let miners: Vec<&str> = miner::TABLE.iter().map(|entry| entry.name).collect();
+    check_names("--objective", &options.objective, &objectives)?;
+    check_names("--miner", &options.miner, &miners)?;
     let asked = |names: &[String], name: &str| names.is_empty() || names.iter().any(|n| n == name);
     let mut pairs = Vec::new();
     for objective in objective::TABLE {
@@ -125,6 +119,14 @@ fn pairs(options: &BenchObjectives) -> Result<Vec<Pair>> {
         bail!("no objective asked for takes a miner asked for");
     }
     Ok(pairs)
+}
+
+/// Refuses names that are not among the known ones.
+fn check_names(option: &str, names: &[String], known: &[&str]) -> Result<()> {
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => bail!("{option} {name}: not one of {}", known.join(", ")),
+        None => Ok(()),
+    }
 }
 
 /// Everything a repetition needs, made before the clock runs.
@@ -233,7 +235,7 @@ fn embeddings(batch: usize, dimension: usize, unit: bool) -> Vec<f32> {
 fn print(measurements: &[Measurement], batches: &[usize]) -> Result<()> {
     let heads = batches
         .iter()
-        .map(|batch| format!("{:>12}{:>10}", format!("B = {batch}, ms"), "peak, MB"));
+        .map(|batch| format!("{:>14}{:>10}", format!("B = {batch}, ms"), "peak, MB"));
     outln!(
         "{:<20}{:<18}{}",
         "objective",
@@ -245,7 +247,7 @@ fn print(measurements: &[Measurement], batches: &[usize]) -> Result<()> {
             let peak = cell
                 .peak_megabytes
                 .map_or("–".into(), |peak| format!("{peak:.1}"));
-            format!("{:>12.2}{peak:>10}", cell.milliseconds)
+            format!("{:>14.2}{peak:>10}", cell.milliseconds)
         });
         outln!(
             "{:<20}{:<18}{}",

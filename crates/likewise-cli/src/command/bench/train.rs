@@ -29,7 +29,8 @@ pub fn run(options: &BenchTrain) -> Result<()> {
     }
     let threads = use_threads(options.threads)?;
     let mut layers = recipes::read(&options.config)?;
-    for assignment in &options.set {
+    let (kinds, others) = recipes::in_order(&options.set);
+    for assignment in kinds.into_iter().chain(others) {
         layers.set(assignment)?;
     }
     let recipe = layers.into_recipe()?;

@@ -39,18 +39,20 @@ pub fn train(
     }
     let mut session = Session::new(device, folder, &metric, recipe.train.protocol.name());
     loop {
-        let event = pollster::block_on(trainer.next_event(source))?;
+        let event = pollster::block_on(trainer.next_event(source))
+            .map_err(|error| session.explain(error))?;
         let Some(event) = event else { break };
         let after_step = session.handle(event, source)?;
         if after_step && interrupt.is_asked() {
             session.flush()?;
-            let state = pollster::block_on(trainer.checkpoint())?;
+            let state =
+                pollster::block_on(trainer.checkpoint()).map_err(|error| session.explain(error))?;
             session.interrupted(&state)?;
             return Ok(Ending::Interrupted);
         }
     }
     // The last state says that nothing is left to do.
-    let state = pollster::block_on(trainer.checkpoint())?;
+    let state = pollster::block_on(trainer.checkpoint()).map_err(|error| session.explain(error))?;
     session.finish(&state, source)?;
     Ok(Ending::Finished)
 }

@@ -4,7 +4,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use burn::tensor::Tensor;
-use likewise::train::{CheckpointState, Evaluation, Event, Finished, Step, Subject};
+use likewise::Error;
+use likewise::train::{CheckpointState, Evaluation, Event, Finished, Observation, Step, Subject};
 
 use super::report::unit;
 use crate::device::Chosen;
@@ -27,6 +28,7 @@ pub struct Session<'a> {
     epochs: u32,
     batches_per_epoch: u32,
     unread: Vec<Step>,
+    observed: Vec<(u32, Box<Observation>)>,
     latest_loss: f32,
     epoch_images: usize,
     epoch_started: Instant,
@@ -53,6 +55,7 @@ impl<'a> Session<'a> {
             epochs: 0,
             batches_per_epoch: 0,
             unread: Vec::new(),
+            observed: Vec::new(),
             latest_loss: f32::NAN,
             epoch_images: 0,
             epoch_started: now,
@@ -116,6 +119,7 @@ impl<'a> Session<'a> {
                 loss,
                 observed,
             } => {
+                self.observed.clear();
                 for (batch, seen) in observed {
                     self.folder
                         .record(Record::Observed { epoch, batch, seen })?;
@@ -172,8 +176,27 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Why the run cannot go on, and from where it can.
+    /// Why the run cannot go on, and from where it can; the first loss that is not finite says it
+    /// best.
+    pub fn explain(&mut self, error: Error) -> anyhow::Error {
+        if !matches!(error, Error::NotFinite(_)) {
+            return error.into();
+        }
+        match self.flush() {
+            Err(earlier) => earlier,
+            Ok(()) => anyhow::anyhow!("{error}; {}", self.last_checkpoint()),
+        }
+    }
+
     fn not_finite(&self, epoch: u32, batch: u32, loss: f32) -> anyhow::Error {
+        anyhow::anyhow!(
+            "the loss became {loss} in epoch {epoch}, batch {batch}, and the run was stopped: lower \
+             optimizer.learning_rate, or check the data; {}",
+            self.last_checkpoint()
+        )
+    }
+
+    fn last_checkpoint(&self) -> String {
         let last = self.folder.history().records().iter().rev();
         let last = last.into_iter().find_map(|record| match record {
             Record::Checkpoint { epoch, batch } => Some(format!(
@@ -182,11 +205,7 @@ impl<'a> Session<'a> {
             )),
             _ => None,
         });
-        let last = last.unwrap_or_else(|| "there is no checkpoint yet".into());
-        anyhow::anyhow!(
-            "the loss became {loss} in epoch {epoch}, batch {batch}, and the run was stopped: lower \
-             optimizer.learning_rate, or check the data; {last}"
-        )
+        last.unwrap_or_else(|| "there is no checkpoint yet".into())
     }
 
     /// Stores the state of an interrupted run.
@@ -194,6 +213,12 @@ impl<'a> Session<'a> {
         self.end_task();
         self.store(state)?;
         let (epoch, batch) = (state.progress.epoch, state.progress.batch);
+        // Their epoch will not end in this process.
+        for (batch, seen) in std::mem::take(&mut self.observed) {
+            let seen = pollster::block_on(seen.read())?;
+            self.folder
+                .record(Record::Observed { epoch, batch, seen })?;
+        }
         self.folder.record(Record::Interrupted { epoch, batch })
     }
 
@@ -234,6 +259,8 @@ impl<'a> Session<'a> {
     fn step(&mut self, step: Step, source: &LoaderSource) -> Result<()> {
         let done = u64::from(step.batch) + 1;
         self.epoch_images += step.images;
+        let seen = step.observation.clone();
+        self.observed.extend(seen.map(|seen| (step.batch, seen)));
         self.unread.push(step);
         if self.unread.len() >= READ_EVERY {
             self.flush()?;

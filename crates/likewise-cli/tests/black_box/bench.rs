@@ -1,0 +1,97 @@
+//! `likewise bench`.
+
+use likewise::miner::{self, TupleKind};
+use likewise::objective;
+
+use super::support::{Place, stdout, succeeded};
+
+/// A measurement of seconds.
+fn bench(batch: &str, more: &[&str]) -> std::process::Output {
+    let small = [
+        "--dim",
+        "8",
+        "--repeats",
+        "1",
+        "--device",
+        "cpu",
+        "--batch",
+        batch,
+    ];
+    Place::new().run(&[&["bench", "objectives"], &small[..], more].concat())
+}
+
+/// Every objective with every miner that makes what it takes.
+fn pairs() -> Vec<(String, Option<String>)> {
+    let mut pairs = Vec::new();
+    for objective in objective::TABLE {
+        if objective.tuples.contains(&TupleKind::None) {
+            pairs.push((objective.name.to_string(), None));
+        }
+        for miner in miner::TABLE {
+            if objective.takes(miner.tuples) {
+                pairs.push((objective.name.to_string(), Some(miner.name.to_string())));
+            }
+        }
+    }
+    pairs
+}
+
+fn name(value: &serde_json::Value) -> Option<String> {
+    value.as_str().map(str::to_string)
+}
+
+#[test]
+fn every_pair_of_objective_and_miner_is_measured() {
+    let text = succeeded(&bench("16", &["--json"]));
+    let result: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(result["dimension"], 8);
+    let rows = result["measurements"].as_array().unwrap();
+    let measured: Vec<_> = rows
+        .iter()
+        .map(|row| (name(&row["objective"]).unwrap(), name(&row["miner"])))
+        .collect();
+    assert_eq!(measured, pairs());
+    for row in rows {
+        assert_eq!(row["batch"], 16);
+        let number = |key: &str| {
+            row[key]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{key} in {row}"))
+        };
+        let (median, fastest) = (number("milliseconds"), number("fastest_milliseconds"));
+        assert!(fastest > 0.0 && fastest <= median && median < 1e4, "{row}");
+        let peak = number("peak_megabytes");
+        assert!(peak > 0.0 && peak < 100.0, "{row}");
+    }
+}
+
+#[test]
+fn the_table_has_a_row_for_each_pair_and_columns_for_each_batch_size() {
+    let names = [
+        "--objective",
+        "margin,softmax",
+        "--miner",
+        "distance,semihard",
+    ];
+    let output = bench("8,1024", &names);
+    let text = succeeded(&output);
+    let lines: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let head = "objective miner B = 8, ms peak, MB B = 1024, ms peak, MB";
+    assert_eq!(lines[0].join(" "), head, "{text}");
+    let names: Vec<&[&str]> = lines[1..].iter().map(|line| &line[..2]).collect();
+    assert_eq!(names, [["margin", "semihard"], ["margin", "distance"]]);
+    for line in &lines[1..] {
+        let numbers = line[2..].iter().map(|cell| cell.parse::<f64>().unwrap());
+        assert_eq!(numbers.filter(|number| *number >= 0.0).count(), 4);
+    }
+}
+
+#[test]
+fn an_objective_without_miner_has_one_row() {
+    let output = bench("16", &["--objective", "softmax"]);
+    succeeded(&output);
+    assert_eq!(stdout(&output).lines().count(), 2);
+}
