@@ -1,14 +1,16 @@
-//! How much memory a piece of work takes at its peak.
+//! The program's allocator, and how much memory a piece of work takes at its peak.
 
 use burn::tensor::Device;
-use peak_alloc::PeakAlloc;
+use mimalloc::MiMalloc;
+use peakmem_alloc::{PeakMemAlloc, PeakMemAllocTrait};
 
 #[global_allocator]
-static ALLOCATOR: PeakAlloc = PeakAlloc;
+static ALLOCATOR: PeakMemAlloc<MiMalloc> = PeakMemAlloc::new(MiMalloc);
 
 /// A watch on memory: of the process on the CPU, of the device's pools elsewhere.
 pub struct Peak {
     device: Device,
+    /// Bytes the pools held at the beginning.
     before: Option<usize>,
 }
 
@@ -16,25 +18,23 @@ impl Peak {
     /// Watches from now on. One watch at a time.
     pub fn watch(device: &Device) -> Self {
         let device = device.clone();
-        let before = if device == Device::flex() {
-            ALLOCATOR.reset_peak_usage();
-            Some(ALLOCATOR.current_usage())
+        let mut before = None;
+        if device == Device::flex() {
+            ALLOCATOR.reset_peak_memory();
         } else {
             device.memory_cleanup();
-            reserved(&device)
-        };
+            before = reserved(&device);
+        }
         Self { device, before }
     }
 
     /// Bytes in use at the peak so far beyond those in use at the beginning; on devices, bytes that
     /// their pools have grown by, if they say so.
     pub fn bytes(&self) -> Option<usize> {
-        let now = if self.device == Device::flex() {
-            Some(ALLOCATOR.peak_usage())
-        } else {
-            reserved(&self.device)
-        };
-        Some(now?.saturating_sub(self.before?))
+        if self.device == Device::flex() {
+            return Some(ALLOCATOR.get_peak_memory());
+        }
+        Some(reserved(&self.device)?.saturating_sub(self.before?))
     }
 }
 

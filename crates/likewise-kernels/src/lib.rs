@@ -22,6 +22,7 @@ mod choice;
 mod conv;
 mod elementary;
 mod flex;
+mod gram;
 mod launch;
 mod log_sum_exp;
 mod pairwise_distance;
@@ -34,5 +35,6 @@ pub use choice::{
     choose_weighted_twin, sphere_log_weight,
 };
 pub use conv::{Epilogue, batch_norm_train, conv2d};
+pub use gram::{gram, gram_twin};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
 pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};

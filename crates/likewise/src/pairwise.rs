@@ -128,7 +128,10 @@ impl Pairwise {
     /// a_r · x_c, `[R, C]`.
     pub fn similarity(&self) -> Tensor<2> {
         self.similarity
-            .get_or_init(|| self.anchors().matmul(self.references().transpose()))
+            .get_or_init(|| match self.dims() {
+                [rows, columns] if rows == columns => likewise_kernels::gram(self.anchors()),
+                _ => self.anchors().matmul(self.references().transpose()),
+            })
             .clone()
     }
 

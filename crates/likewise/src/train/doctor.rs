@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Observed;
+use super::{DistanceHistogram, Observed};
 use crate::miner::MinerConfig;
 use crate::recipe::Recipe;
 
@@ -13,6 +13,8 @@ const FEW_ACTIVE: f64 = 0.005;
 const ONE_POINT: f64 = 0.02;
 /// Relative distance to its value at collapse within which a loss is stuck there.
 const STUCK: f64 = 0.01;
+/// Mean distance of positives over that of negatives from which on the two are not told apart.
+const ALIKE: f64 = 0.95;
 /// Epochs a loss has to stay there.
 const STUCK_EPOCHS: u32 = 3;
 /// Share of the directions that embeddings could use below which they are confined to a few.
@@ -58,12 +60,14 @@ impl Doctor {
 
     /// Warnings about an epoch with this mean loss and these observed steps.
     pub(super) fn examine(&mut self, epoch: u32, loss: f64, steps: &[Observed]) -> Vec<String> {
-        let near = |value: f64| (loss - value).abs() <= STUCK * value.abs();
-        let at_margin = self.collapsed_loss.is_some_and(near);
-        self.stuck_epochs = if at_margin { self.stuck_epochs + 1 } else { 0 };
         if steps.is_empty() {
             return Vec::new();
         }
+        let near = |value: f64| (loss - value).abs() <= STUCK * value.abs();
+        let at_margin = self.collapsed_loss.is_some_and(near);
+        let alike = steps.iter().map(likeness).sum::<f64>() / steps.len() as f64 > ALIKE;
+        let stuck = at_margin && alike;
+        self.stuck_epochs = if stuck { self.stuck_epochs + 1 } else { 0 };
         let found = self.diagnose(loss, at_margin, steps);
         let new: Vec<String> = found
             .iter()
@@ -174,24 +178,42 @@ impl Doctor {
 /// Mean distance of all pairs over the mean length of the embeddings.
 fn spread(step: &Observed) -> f64 {
     let histogram = &step.distances;
-    let width = histogram.largest / histogram.positive.len().max(1) as f64;
     let counts = histogram.positive.iter().zip(&histogram.negative);
+    let all = counts.map(|(positive, negative)| positive + negative);
+    match mean_distance(histogram, all) {
+        Some(mean) => mean / step.mean_norm.max(f64::MIN_POSITIVE),
+        None => f64::INFINITY,
+    }
+}
+
+/// Mean distance of positive pairs over that of negative pairs; 0 if one kind is missing.
+fn likeness(step: &Observed) -> f64 {
+    let mean = |counts: &[f64]| mean_distance(&step.distances, counts.iter().copied());
+    match (
+        mean(&step.distances.positive),
+        mean(&step.distances.negative),
+    ) {
+        (Some(positive), Some(negative)) if negative > 0.0 => positive / negative,
+        _ => 0.0,
+    }
+}
+
+/// Mean distance of pairs counted in the bins of a histogram, if there are any.
+fn mean_distance(histogram: &DistanceHistogram, counts: impl Iterator<Item = f64>) -> Option<f64> {
+    let width = histogram.largest / histogram.positive.len().max(1) as f64;
     let (mut sum, mut pairs) = (0.0, 0.0);
-    for (bin, (positive, negative)) in (0u32..).zip(counts) {
-        sum += (f64::from(bin) + 0.5) * width * (positive + negative);
-        pairs += positive + negative;
+    for (bin, count) in (0u32..).zip(counts) {
+        sum += (f64::from(bin) + 0.5) * width * count;
+        pairs += count;
     }
-    if pairs == 0.0 {
-        return f64::INFINITY;
-    }
-    sum / pairs / step.mean_norm.max(f64::MIN_POSITIVE)
+    (pairs > 0.0).then(|| sum / pairs)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::recipe::Layers;
-    use crate::train::{DISTANCE_BINS, DistanceHistogram};
+    use crate::train::DISTANCE_BINS;
 
     fn doctor(assignments: &[&str]) -> Doctor {
         let text = "[model]\nembedding_dim = 64\n[model.backbone]\narchitecture = \"mlp\"\n\
@@ -215,7 +237,9 @@ mod tests {
             mean_norm: 1.0,
             distances: DistanceHistogram {
                 largest: 1.6,
-                positive: vec![1.0; DISTANCE_BINS],
+                positive: (0..DISTANCE_BINS)
+                    .map(|bin| f64::from(u8::from(bin < 20)))
+                    .collect(),
                 negative: vec![10.0; DISTANCE_BINS],
             },
         }
@@ -231,7 +255,8 @@ mod tests {
     fn a_healthy_run_is_left_alone() {
         let mut doctor = doctor(&[]);
         for epoch in 1..6 {
-            assert!(doctor.examine(epoch, 0.31, &with(|_| ())).is_empty());
+            // A loss near its margin is no bad sign by itself.
+            assert!(doctor.examine(epoch, 0.2, &with(|_| ())).is_empty());
             assert!(doctor.examine(epoch, 0.31, &[]).is_empty());
         }
     }
@@ -260,11 +285,12 @@ mod tests {
         let told = doctor(&[]).examine(3, 0.2001, &point);
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("collapse") && told[0].contains("stuck at its margin"));
+        let alike = with(|step| step.distances.positive = vec![1.0; DISTANCE_BINS]);
         let mut doctor = doctor(&[]);
         for epoch in 1..3 {
-            assert!(doctor.examine(epoch, 0.2, &with(|_| ())).is_empty());
+            assert!(doctor.examine(epoch, 0.2, &alike).is_empty());
         }
-        let told = doctor.examine(3, 0.2, &with(|_| ()));
+        let told = doctor.examine(3, 0.2, &alike);
         assert!(
             told[0].contains("positives are as far as negatives"),
             "{told:?}"

@@ -4,6 +4,7 @@
 
 mod choice;
 mod conv;
+mod gram;
 mod kernels;
 mod log_sum_exp;
 mod miner;
@@ -24,6 +25,7 @@ fn main() {
     let cases: Vec<Case> = [
         choice::cases(),
         conv::cases(),
+        gram::cases(),
         kernels::cases(),
         log_sum_exp::cases(),
         miner::cases(),
