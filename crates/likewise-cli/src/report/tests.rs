@@ -61,10 +61,10 @@ fn headings_form_an_outline_and_links_lead_somewhere() {
 #[test]
 fn every_figure_has_a_name_and_a_table() {
     let page = parse(&render(&sample(3, 6)));
-    assert_eq!(count(&page, "svg[role=img]"), 6);
-    assert_eq!(count(&page, "svg[role=img][aria-label]"), 6);
-    assert_eq!(count(&page, "figure"), 6);
-    assert_eq!(count(&page, "details.data table"), 6);
+    assert_eq!(count(&page, "svg[role=img]"), 7);
+    assert_eq!(count(&page, "svg[role=img][aria-label]"), 7);
+    assert_eq!(count(&page, "figure"), 7);
+    assert_eq!(count(&page, "details.data table"), 7);
     assert_eq!(count(&page, ".scatter .point"), 18);
     assert_eq!(count(&page, ".scatter .point title"), 18);
 }
