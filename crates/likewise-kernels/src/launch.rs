@@ -12,7 +12,7 @@ use cubecl::server::{KernelArguments, MetadataBindingInfo};
 /// Workgroups that WebGPU allows along one dimension of a dispatch.
 const WORKGROUPS: u32 = 65_535;
 
-/// A file below `shaders/`. The build script has checked it.
+/// A file below `shaders/`. The tests of this crate check it.
 #[derive(Clone, Copy, Debug)]
 pub struct Shader {
     /// Name of the file without its extension, the same in no other shader.

@@ -38,10 +38,33 @@ pub async fn state_dict<M: Module>(module: &M) -> Result<StateDict> {
         .collect())
 }
 
+/// A tensor on the host, in memory of its own.
+///
+/// # Errors
+///
+/// [`Error::Device`] if the device fails.
+pub(crate) async fn read<const D: usize>(tensor: Tensor<D>) -> Result<TensorData> {
+    let data = tensor.into_data_async().await;
+    data.map(own)
+        .map_err(|error| Error::Device(format!("reading a tensor failed: {error:?}")))
+}
+
+/// The values of a tensor on the host, row-major.
+///
+/// # Errors
+///
+/// [`Error::Device`] if the device fails or the values are not of single precision.
+pub(crate) async fn read_values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    read(tensor)
+        .await?
+        .try_to_vec()
+        .map_err(|error| Error::Device(format!("a tensor is not f32: {error:?}")))
+}
+
 /// A copy in memory of its own. What the library reads back from a GPU may lie in memory that it
 /// uses again for later transfers (seen with Burn 0.22.1 on wgpu: values kept for a while, then
 /// uploaded, had changed).
-pub(crate) fn own(data: TensorData) -> TensorData {
+fn own(data: TensorData) -> TensorData {
     let (shape, dtype) = (data.shape().clone(), data.dtype());
     TensorData::from_bytes_vec(data.bytes().to_vec(), shape, dtype)
 }

@@ -2,10 +2,11 @@
 //! the classes, the similarity with the own class apart from the others, and a cross-entropy that
 //! is exact for small losses and never overflows.
 
-use burn::tensor::{Bool, Int, Tensor};
+use burn::module::Param;
+use burn::tensor::{Bool, Device, Int, Tensor};
 use likewise_kernels::log_sum_exp;
 
-use super::{Outcome, Setting, Statistic};
+use super::{Outcome, Setting, Statistic, parameters};
 use crate::batch::BatchLabels;
 use crate::model::l2_normalize;
 use crate::pairwise::entries;
@@ -100,8 +101,18 @@ pub(super) fn class_vector_bound(setting: Setting) -> f64 {
     (setting.dimension as f64).sqrt().recip()
 }
 
-/// Standard deviation of the normal initial values of proxies.
-pub(super) const PROXY_DEVIATION: f64 = 0.125;
+/// Initial class vectors `[C, D]`, for a field `class_vectors`: uniform within
+/// [`class_vector_bound`].
+pub(super) fn class_vectors(setting: Setting, device: &Device) -> Param<Tensor<2>> {
+    let shape = [setting.classes, setting.dimension];
+    parameters(setting, device).uniform("class_vectors", shape, class_vector_bound(setting))
+}
+
+/// Initial proxies `[C, D]`, for a field `proxies`: normal with standard deviation 1/8.
+pub(super) fn proxies(setting: Setting, device: &Device) -> Param<Tensor<2>> {
+    let shape = [setting.classes, setting.dimension];
+    parameters(setting, device).normal("proxies", shape, 0.125)
+}
 
 /// Similarities of `embeddings` `[R, D]` with K `centres` of each class `[C, K, D]` scaled to length
 /// 1: `[R, K, C]`, so that what is done for each class runs over neighbours in memory.

@@ -68,11 +68,7 @@ pub struct Lifted {
 impl RankingObjective for Lifted {
     fn forward(&self, pairwise: &Pairwise, _: &BatchLabels, tuples: &Tuples) -> Result<Outcome> {
         let sets = tuples.pair_sets()?;
-        let distance = if self.config.distance_eps > 0.0 {
-            root_above(pairwise.squared_distance(), self.config.distance_eps)
-        } else {
-            pairwise.distance()
-        };
+        let distance = root_above(pairwise.squared_distance(), self.config.distance_eps);
         // Without a negative the second sum is far below 0, and with it what the hinge gets.
         let pull = log_sum_exp(distance.clone(), sets.positive.clone(), false);
         let push = log_sum_exp(distance.neg(), sets.negative.clone(), false);

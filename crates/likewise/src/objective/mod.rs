@@ -36,7 +36,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::Result;
 use crate::batch::BatchLabels;
-use crate::miner::{TupleKind, Tuples};
+use crate::miner::{self, TupleKind, Tuples};
 use crate::model::init::ParameterSource;
 use crate::pairwise::Pairwise;
 
@@ -197,6 +197,13 @@ impl<Config> Entry<Config> {
     /// Whether it cannot be used without a miner.
     pub fn needs_miner(&self) -> bool {
         !self.tuples.contains(&TupleKind::None)
+    }
+
+    /// What it can be used with: no miner where it needs none, then each miner that serves it.
+    pub fn miners(&self) -> impl Iterator<Item = Option<&'static miner::Entry>> {
+        let without = (!self.needs_miner()).then_some(None);
+        let serving = miner::TABLE.iter().filter(|miner| self.takes(miner.tuples));
+        without.into_iter().chain(serving.map(Some))
     }
 
     /// Whether tuples of this kind serve it.

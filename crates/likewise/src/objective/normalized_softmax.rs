@@ -5,8 +5,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::classification::{ClassSimilarity, class_vector_bound};
-use super::{Hyperparameters, Outcome, RankingObjective, Setting, parameters};
+use super::classification::{ClassSimilarity, class_vectors};
+use super::{Hyperparameters, Outcome, RankingObjective, Setting};
 use crate::batch::BatchLabels;
 use crate::miner::Tuples;
 use crate::pairwise::Pairwise;
@@ -45,11 +45,7 @@ impl Hyperparameters for NormalizedSoftmaxConfig {
 
     fn init(&self, setting: Setting, device: &Device) -> NormalizedSoftmax {
         NormalizedSoftmax {
-            class_vectors: parameters(setting, device).uniform(
-                "class_vectors",
-                [setting.classes, setting.dimension],
-                class_vector_bound(setting),
-            ),
+            class_vectors: class_vectors(setting, device),
             config: self.clone(),
         }
     }

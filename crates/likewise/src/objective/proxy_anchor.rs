@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor};
 use likewise_kernels::log_sum_exp;
 use serde::{Deserialize, Serialize};
 
-use super::classification::{PROXY_DEVIATION, accuracy, own_class, row_numbers};
-use super::{Hyperparameters, Outcome, RankingObjective, Setting, Statistic, parameters};
+use super::classification::{accuracy, own_class, proxies, row_numbers};
+use super::{Hyperparameters, Outcome, RankingObjective, Setting, Statistic};
 use crate::batch::BatchLabels;
 use crate::miner::Tuples;
 use crate::model::l2_normalize;
@@ -55,11 +55,7 @@ impl Hyperparameters for ProxyAnchorConfig {
 
     fn init(&self, setting: Setting, device: &Device) -> ProxyAnchor {
         ProxyAnchor {
-            proxies: parameters(setting, device).normal(
-                "proxies",
-                [setting.classes, setting.dimension],
-                PROXY_DEVIATION,
-            ),
+            proxies: proxies(setting, device),
             config: self.clone(),
         }
     }

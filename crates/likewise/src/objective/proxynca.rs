@@ -5,8 +5,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::classification::{ClassSimilarity, PROXY_DEVIATION};
-use super::{Hyperparameters, Outcome, RankingObjective, Setting, parameters};
+use super::classification::{ClassSimilarity, proxies};
+use super::{Hyperparameters, Outcome, RankingObjective, Setting};
 use crate::batch::BatchLabels;
 use crate::miner::Tuples;
 use crate::pairwise::Pairwise;
@@ -50,11 +50,7 @@ impl Hyperparameters for ProxyncaConfig {
 
     fn init(&self, setting: Setting, device: &Device) -> Proxynca {
         Proxynca {
-            proxies: parameters(setting, device).normal(
-                "proxies",
-                [setting.classes, setting.dimension],
-                PROXY_DEVIATION,
-            ),
+            proxies: proxies(setting, device),
             config: self.clone(),
         }
     }

@@ -52,14 +52,6 @@ impl Default for D2Coreset {
 }
 
 impl BatchSampler for D2Coreset {
-    fn batch_size(&self) -> usize {
-        self.batch_size
-    }
-
-    fn set_batch_size(&mut self, size: usize) {
-        self.batch_size = size;
-    }
-
     fn validate(&self) -> Result<()> {
         check_batch(self.batch_size, self.samples_per_class)?;
         check::number("sampler.lambda", self.lambda, 0.0..)?;

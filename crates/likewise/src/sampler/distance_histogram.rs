@@ -54,14 +54,6 @@ impl Default for DistanceHistogram {
 }
 
 impl BatchSampler for DistanceHistogram {
-    fn batch_size(&self) -> usize {
-        self.batch_size
-    }
-
-    fn set_batch_size(&mut self, size: usize) {
-        self.batch_size = size;
-    }
-
     fn validate(&self) -> Result<()> {
         check_batch(self.batch_size, self.samples_per_class)?;
         check::number("sampler.candidates", self.candidates as f64, 1.0..)?;

@@ -49,14 +49,6 @@ impl Default for Frechet {
 }
 
 impl BatchSampler for Frechet {
-    fn batch_size(&self) -> usize {
-        self.batch_size
-    }
-
-    fn set_batch_size(&mut self, size: usize) {
-        self.batch_size = size;
-    }
-
     fn validate(&self) -> Result<()> {
         check_batch(self.batch_size, self.samples_per_class)?;
         check::number("sampler.candidates", self.candidates as f64, 1.0..)?;

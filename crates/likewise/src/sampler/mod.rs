@@ -35,14 +35,8 @@ pub use spc_random::SpcRandom;
 
 use crate::{Error, Result};
 
-/// A way to compose batches.
+/// A way to compose batches. Its type has a public field `batch_size`, the images in a batch.
 pub trait BatchSampler {
-    /// Images in a batch, B.
-    fn batch_size(&self) -> usize;
-
-    /// Replaces the batch size (for smoke runs).
-    fn set_batch_size(&mut self, size: usize);
-
     /// Refuses settings outside their ranges with [`Error::Recipe`], naming the key.
     fn validate(&self) -> Result<()>;
 
@@ -116,8 +110,14 @@ macro_rules! samplers {
                 match self { $(Self::$variant(sampler) => sampler,)* }
             }
 
-            fn sampler_mut(&mut self) -> &mut dyn BatchSampler {
-                match self { $(Self::$variant(sampler) => sampler,)* }
+            /// Images in a batch, B.
+            pub fn batch_size(&self) -> usize {
+                match self { $(Self::$variant(sampler) => sampler.batch_size,)* }
+            }
+
+            /// Replaces the batch size.
+            pub fn set_batch_size(&mut self, size: usize) {
+                match self { $(Self::$variant(sampler) => sampler.batch_size = size,)* }
             }
         }
     };
@@ -147,16 +147,6 @@ impl SamplerConfig {
     /// The line of [`TABLE`] about this sampler.
     pub fn entry(&self) -> &'static Entry {
         entry(self.name()).expect("the table and the enum are made from the same lines")
-    }
-
-    /// Images in a batch, B.
-    pub fn batch_size(&self) -> usize {
-        self.sampler().batch_size()
-    }
-
-    /// Replaces the batch size (for smoke runs).
-    pub fn set_batch_size(&mut self, size: usize) {
-        self.sampler_mut().set_batch_size(size);
     }
 
     /// How the memory bank is kept, for samplers that use one.

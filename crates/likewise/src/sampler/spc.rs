@@ -34,14 +34,6 @@ impl Default for SamplesPerClass {
 }
 
 impl BatchSampler for SamplesPerClass {
-    fn batch_size(&self) -> usize {
-        self.batch_size
-    }
-
-    fn set_batch_size(&mut self, size: usize) {
-        self.batch_size = size;
-    }
-
     fn validate(&self) -> Result<()> {
         check_batch(self.batch_size, self.samples_per_class)
     }

@@ -24,14 +24,6 @@ impl Default for SpcRandom {
 }
 
 impl BatchSampler for SpcRandom {
-    fn batch_size(&self) -> usize {
-        self.batch_size
-    }
-
-    fn set_batch_size(&mut self, size: usize) {
-        self.batch_size = size;
-    }
-
     fn validate(&self) -> Result<()> {
         if self.batch_size < 2 {
             return Err(Error::Recipe(format!(

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::EmbeddedSplit;
+use crate::Result;
 use crate::model::state;
 use crate::sampler::{BankSettings, MemoryBank};
-use crate::{Error, Result};
 
 const EMBEDDINGS: &str = "bank.embeddings";
 const PENDING: &str = "bank.pending";
@@ -82,13 +82,7 @@ impl Bank {
         if parts.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
-        let values = Tensor::cat(parts, 0)
-            .into_data_async()
-            .await
-            .map(state::own)
-            .map_err(|error| Error::Device(format!("reading embeddings failed: {error:?}")))?
-            .try_to_vec()
-            .map_err(|error| Error::Device(format!("embeddings are not f32: {error:?}")))?;
+        let values = state::read_values(Tensor::cat(parts, 0)).await?;
         Ok((rows.collect(), values))
     }
 
@@ -98,10 +92,8 @@ impl Bank {
             return Ok(());
         };
         let matrix = |values: Vec<f32>| {
-            TensorData::new(
-                values.clone(),
-                [values.len() / bank.dimension(), bank.dimension()],
-            )
+            let rows = values.len() / bank.dimension();
+            TensorData::new(values, [rows, bank.dimension()])
         };
         tensors.insert(EMBEDDINGS.into(), matrix(bank.values().to_vec()));
         let (rows, values) = self.read_pending().await?;

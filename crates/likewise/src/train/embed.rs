@@ -5,8 +5,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use super::{BatchSource, EmbeddedSplit, Pass, Split, Subject};
-use crate::model::Network;
-use crate::{Error, Result};
+use crate::Result;
+use crate::model::{Network, state};
 
 /// A split being embedded.
 #[derive(Debug)]
@@ -54,14 +54,10 @@ impl Embedding {
         let count = batch.len();
         let values = match network {
             None => batch.pixels,
-            Some(network) => network
-                .forward(batch.into_tensor(device))
-                .embeddings
-                .into_data_async()
-                .await
-                .map_err(|error| Error::Device(format!("reading embeddings failed: {error:?}")))?
-                .try_to_vec::<f32>()
-                .map_err(|error| Error::Device(format!("embeddings are not f32: {error:?}")))?,
+            Some(network) => {
+                let images = batch.take_tensor(device);
+                state::read_values(network.forward(images).embeddings).await?
+            }
         };
         self.embedded.dim = values.len() / count;
         self.embedded.values.extend_from_slice(&values);

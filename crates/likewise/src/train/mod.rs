@@ -8,6 +8,7 @@ mod embed;
 mod event;
 mod gradients;
 mod learner;
+mod memories;
 mod observe;
 mod optimizer;
 mod schedule;

@@ -8,10 +8,11 @@ use nalgebra::DMatrix;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ParameterGradients;
+use crate::Result;
 use crate::batch::BatchLabels;
+use crate::model::state;
 use crate::objective::Statistic;
 use crate::pairwise::Pairwise;
-use crate::{Error, Result};
 
 /// Bins of a distance histogram.
 pub const DISTANCE_BINS: usize = 32;
@@ -97,7 +98,7 @@ impl Observation {
     /// Reads everything from the device, in one transfer.
     ///
     /// # Errors
-    /// [`Error::Device`] if the device fails.
+    /// [`Error::Device`](crate::Error::Device) if the device fails.
     pub async fn read(self) -> Result<Observed> {
         let [rows, dimension] = self.embeddings.dims();
         let mut parts = vec![self.embeddings.reshape([rows * dimension]), self.distances];
@@ -107,12 +108,7 @@ impl Observation {
                 .iter()
                 .map(|statistic| statistic.value.clone()),
         );
-        let values: Vec<f32> = Tensor::cat(parts, 0)
-            .into_data_async()
-            .await
-            .map_err(|error| Error::Device(format!("reading a step failed: {error:?}")))?
-            .try_to_vec()
-            .map_err(|error| Error::Device(format!("a step is not f32: {error:?}")))?;
+        let values = state::read_values(Tensor::cat(parts, 0)).await?;
         let mut values = values.into_iter().map(f64::from);
         let embeddings: Vec<f64> = values.by_ref().take(rows * dimension).collect();
         let largest = values.next().unwrap_or(f64::NAN);

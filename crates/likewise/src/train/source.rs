@@ -82,21 +82,21 @@ impl ImageBatch {
 
     /// Uploads the pixels of some of the images, `[rows, C, H, W]`.
     pub fn rows_as_tensor(&self, rows: Range<usize>, device: &Device) -> Tensor<4> {
-        let [channels, height, width] = self.shape;
-        let values = channels * height * width;
+        let values: usize = self.shape.iter().product();
         let pixels = self.pixels[rows.start * values..rows.end * values].to_vec();
-        Tensor::from_data(
-            TensorData::new(pixels, [rows.len(), channels, height, width]),
-            device,
-        )
+        self.upload(pixels, rows.len(), device)
     }
 
-    /// Uploads the pixels, `[N, C, H, W]`.
-    pub fn into_tensor(self, device: &Device) -> Tensor<4> {
+    /// Uploads the pixels, `[N, C, H, W]`, and keeps none of them.
+    pub fn take_tensor(&mut self, device: &Device) -> Tensor<4> {
+        let pixels = std::mem::take(&mut self.pixels);
+        self.upload(pixels, self.len(), device)
+    }
+
+    fn upload(&self, pixels: Vec<f32>, count: usize, device: &Device) -> Tensor<4> {
         let [channels, height, width] = self.shape;
-        let count = self.labels.len();
         Tensor::from_data(
-            TensorData::new(self.pixels, [count, channels, height, width]),
+            TensorData::new(pixels, [count, channels, height, width]),
             device,
         )
     }

@@ -41,11 +41,13 @@ pub(super) struct Differentiated {
 }
 
 impl Differentiation<'_> {
-    /// The loss of a batch and its gradients with respect to every parameter.
-    pub fn run(&self, images: &ImageBatch, rng: &mut ChaCha8Rng) -> Result<Differentiated> {
+    /// The loss of a batch and its gradients with respect to every parameter. The pixels of `images`
+    /// may be gone afterwards.
+    pub fn run(&self, images: &mut ImageBatch, rng: &mut ChaCha8Rng) -> Result<Differentiated> {
         let chunks = self.chunks(images.len());
         let embeddings = if chunks.len() == 1 {
-            self.embed(&self.learner.network, images, 0..images.len())
+            let pixels = images.take_tensor(&self.device.clone().autodiff());
+            self.learner.network.forward(pixels).embeddings
         } else {
             self.embed_in_chunks(images, &chunks).require_grad()
         };

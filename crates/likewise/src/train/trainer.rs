@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use super::bank::Bank;
 use super::doctor::Doctor;
 use super::embed::Embedding;
+use super::memories::Memories;
 use super::step::{Differentiated, Differentiation};
 use super::{
     BatchSource, CheckpointState, EmbeddedSplit, Evaluation, Event, Finished, ImageBatch, Learner,
@@ -18,15 +19,10 @@ use super::{
 use crate::metric::{self, Direction, MetricSet, MetricValues, Quantity};
 use crate::miner::Miner;
 use crate::model::state;
-use crate::objective::CrossBatchMemory;
 use crate::random::{self, Purpose};
 use crate::recipe::{Protocol, Recipe};
 use crate::sampler::{BatchPlan, ClassIndex};
 use crate::{Error, Result};
-
-/// Names of the cross-batch memory in checkpoints.
-const CROSS_BATCH: &str = "cross_batch.embeddings";
-const CROSS_BATCH_LABELS: &str = "cross_batch.labels";
 
 /// What the next call does.
 #[derive(Debug)]
@@ -53,8 +49,7 @@ pub struct Trainer {
     classes: Arc<ClassIndex>,
     batches_per_epoch: u32,
     miner: Option<Miner>,
-    bank: Option<Bank>,
-    memory: Option<CrossBatchMemory>,
+    memories: Memories,
     doctor: Doctor,
     observations: Vec<(u32, Observation)>,
     progress: Progress,
@@ -99,10 +94,7 @@ impl Trainer {
             best_changed: false,
             batches_per_epoch: u32::try_from(batches).unwrap_or(u32::MAX),
             classes: Arc::new(classes),
-            bank: recipe.sampler.bank().map(Bank::new),
-            memory: recipe.cross_batch_memory.as_ref().map(|settings| {
-                CrossBatchMemory::new(settings, recipe.model.embedding_dim, device)
-            }),
+            memories: Memories::new(recipe, device),
             doctor: Doctor::new(recipe),
             observations: Vec::new(),
             miner: recipe
@@ -140,19 +132,7 @@ impl Trainer {
             .map(|(name, data)| (name, Tensor::from_data(data, device)))
             .collect();
         trainer.optimizer.restore(state.progress.steps, moments)?;
-        if let Some(bank) = &mut trainer.bank {
-            bank.restore(&state.memory, device)?;
-        }
-        if let Some(memory) = &mut trainer.memory {
-            let found = |name: &str| {
-                state
-                    .memory
-                    .get(name)
-                    .cloned()
-                    .ok_or_else(|| Error::Weights(format!("the checkpoint holds no `{name}`")))
-            };
-            memory.restore(found(CROSS_BATCH)?, &found(CROSS_BATCH_LABELS)?)?;
-        }
+        trainer.memories.restore(&state.memory, device)?;
         trainer.loss_sum = Tensor::from_data([state.progress.loss_sum], device);
         trainer.progress = state.progress;
         Ok(trainer)
@@ -212,22 +192,13 @@ impl Trainer {
         };
         let mut optimizer = BTreeMap::new();
         for (name, tensor) in self.optimizer.tensors() {
-            optimizer.insert(name, read(tensor).await?);
-        }
-        let mut memory = BTreeMap::new();
-        if let Some(bank) = &self.bank {
-            bank.save(&mut memory).await?;
-        }
-        if let Some(cross_batch) = &self.memory {
-            let (embeddings, labels) = cross_batch.state();
-            memory.insert(CROSS_BATCH.into(), read(embeddings).await?);
-            memory.insert(CROSS_BATCH_LABELS.into(), labels);
+            optimizer.insert(name, state::read(tensor).await?);
         }
         Ok(CheckpointState {
             progress: self.progress.clone(),
             learner: state::state_dict(&self.learner).await?,
             optimizer,
-            memory,
+            memory: self.memories.save().await?,
             best,
             best_changed: std::mem::take(&mut self.best_changed),
         })
@@ -425,6 +396,7 @@ impl Trainer {
         let (epoch, first_batch) = (self.progress.epoch, self.progress.batch);
         let filled = self.progress.bank_filled;
         if self
+            .memories
             .bank
             .as_ref()
             .is_some_and(|bank| bank.is_due(epoch, filled))
@@ -434,7 +406,7 @@ impl Trainer {
         source.begin(Pass::Training(BatchPlan::new(
             &self.recipe.sampler,
             &self.classes,
-            self.bank.as_ref().and_then(Bank::current),
+            self.memories.bank.as_ref().and_then(Bank::current),
             self.recipe.seed,
             epoch,
             first_batch..self.batches_per_epoch,
@@ -445,7 +417,7 @@ impl Trainer {
 
     fn fill_bank(&mut self, embedded: &EmbeddedSplit) -> Result<Event> {
         let epoch = self.progress.epoch;
-        if let Some(bank) = &mut self.bank {
+        if let Some(bank) = &mut self.memories.bank {
             bank.fill(embedded, self.classes.images())?;
         }
         self.progress.bank_filled = Some(epoch);
@@ -455,7 +427,7 @@ impl Trainer {
 
     async fn batch(&mut self, source: &mut dyn BatchSource) -> Result<Event> {
         let epoch = self.progress.epoch;
-        let Some(images) = source.next_batch()? else {
+        let Some(mut images) = source.next_batch()? else {
             return self.finish_epoch(source).await;
         };
         let batch = self.progress.batch;
@@ -470,14 +442,9 @@ impl Trainer {
             embeddings,
             gradients,
             observation,
-        } = self.differentiate(&images)?;
+        } = self.differentiate(&mut images)?;
         self.learner = self.optimizer.step(self.learner.clone(), gradients, factor);
-        if let Some(bank) = &mut self.bank {
-            bank.push(&images.rows, embeddings.clone());
-        }
-        if let Some(memory) = &mut self.memory {
-            memory.push(embeddings, &images.labels);
-        }
+        self.memories.push(&images, embeddings);
         self.observations
             .extend(observation.clone().map(|seen| (batch, seen)));
         self.loss_sum = self.loss_sum.clone() + loss.clone();
@@ -493,12 +460,12 @@ impl Trainer {
         }))
     }
 
-    fn differentiate(&self, images: &ImageBatch) -> Result<Differentiated> {
+    fn differentiate(&self, images: &mut ImageBatch) -> Result<Differentiated> {
         let every = self.recipe.train.observe_every;
         let differentiation = Differentiation {
             learner: &self.learner,
             miner: self.miner.as_ref(),
-            memory: self.memory.as_ref(),
+            memory: self.memories.cross_batch.as_ref(),
             device: &self.device,
             chunk_size: self.recipe.train.chunk_size,
             observe: every > 0 && self.progress.batch.is_multiple_of(every),
@@ -523,7 +490,7 @@ impl Trainer {
         if !(loss.is_finite() && finite) {
             return Err(self.not_finite(loss, &observed));
         }
-        if let Some(bank) = &mut self.bank {
+        if let Some(bank) = &mut self.memories.bank {
             bank.update().await?;
         }
         let steps: Vec<Observed> = observed.iter().map(|(_, seen)| seen.clone()).collect();
@@ -604,16 +571,7 @@ fn raise(best: &mut MetricValues, newer: &MetricValues) {
     );
 }
 
-async fn read<const D: usize>(tensor: Tensor<D>) -> Result<TensorData> {
-    tensor
-        .into_data_async()
-        .await
-        .map(state::own)
-        .map_err(|error| Error::Device(format!("reading a tensor failed: {error:?}")))
-}
-
 async fn read_scalar(tensor: Tensor<1>) -> Result<f32> {
-    let values = read(tensor).await?.try_to_vec::<f32>();
-    let value = values.ok().and_then(|values| values.first().copied());
+    let value = state::read_values(tensor).await?.first().copied();
     value.ok_or_else(|| Error::Device("a scalar has no value".into()))
 }

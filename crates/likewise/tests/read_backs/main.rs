@@ -12,11 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use burn::tensor::{Device, Tensor};
 use libtest_mimic::{Arguments, Trial};
 use likewise::miner;
-use likewise::objective::{self, Embeddings};
-use likewise::recipe::Recipe;
+use likewise::objective;
 use likewise::train::{Event, Trainer};
 use log::{LevelFilter, Log, Metadata, Record};
-use waves::{Waves, recipe};
+use waves::{Waves, recipe_with};
 use wgsl::{adapter_required, wgsl_device};
 
 /// Steps counted for each pair.
@@ -63,7 +62,9 @@ fn main() {
         "a_read_is_counted",
         on_device(a_read_is_counted),
     )];
-    for (objective, miner) in pairs() {
+    let objectives = objective::TABLE.iter();
+    let pairs = objectives.flat_map(|entry| entry.miners().map(move |miner| (entry, miner)));
+    for (objective, miner) in pairs {
         let name = format!(
             "{}_with_{}",
             objective.name,
@@ -98,51 +99,17 @@ fn a_read_is_counted(device: &Device) {
     assert!(reads > 0, "reading {values:?} was not noticed");
 }
 
-/// Every objective with every miner that serves it, and without one where it needs none.
-fn pairs() -> Vec<(&'static objective::Entry, Option<&'static miner::Entry>)> {
-    let mut pairs = Vec::new();
-    for objective in objective::TABLE {
-        if !objective.needs_miner() {
-            pairs.push((objective, None));
-        }
-        let miners = miner::TABLE.iter();
-        let serving = miners.filter(|miner| objective.takes(miner.tuples));
-        pairs.extend(serving.map(|miner| (objective, Some(miner))));
-    }
-    pairs
-}
-
-fn recipe_for(objective: &objective::Entry, miner: Option<&miner::Entry>) -> Recipe {
-    let miner = miner.map_or(String::new(), |miner| {
-        format!("{{name=\"{}\"}}", miner.name)
-    });
-    let assignments = [
-        "miner=".into(),
-        format!("miner={miner}"),
-        format!("objective={{name=\"{}\"}}", objective.name),
-        format!(
-            "model.normalize={}",
-            objective.embeddings != Embeddings::Raw
-        ),
-        "model.backbone={architecture=\"mlp\", hidden=[8]}".into(),
-        "sampler={name=\"spc\", batch_size=8}".into(),
-        // Observed, but not read.
-        "train.observe_every=4".into(),
-        "train.epochs=100".into(),
-        "evaluation.every=0".into(),
-    ];
-    recipe(&assignments.each_ref().map(String::as_str))
-}
-
 fn steps_read_nothing(objective: &objective::Entry, miner: Option<&miner::Entry>, device: &Device) {
-    // Distances are only defined between unit vectors.
-    if miner.is_some_and(|miner| miner.needs_unit_embeddings)
-        && objective.embeddings == Embeddings::Raw
-    {
-        return;
-    }
+    let settings = [
+        "sampler={name=\"spc\", batch_size=8}",
+        // Observed, but not read.
+        "train.observe_every=4",
+        "train.epochs=100",
+        "evaluation.every=0",
+    ];
+    let recipe = recipe_with(objective, miner, &settings);
     let mut source = Waves::new();
-    let mut trainer = Trainer::new(&recipe_for(objective, miner), &source, device).unwrap();
+    let mut trainer = Trainer::new(&recipe, &source, device).unwrap();
     let mut steps = 0;
     while steps < WARM_UP + STEPS {
         let (reads, event) = reads_in(|| pollster::block_on(trainer.next_event(&mut source)));

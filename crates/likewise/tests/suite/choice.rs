@@ -7,7 +7,7 @@ use likewise_kernels::{
     choose_weighted_twin, sphere_log_weight,
 };
 
-use crate::support::{Case, values};
+use crate::support::{Case, numbers, values};
 
 /// Rows and columns: less, as many as and more than lanes and blocks.
 const SIZES: [[usize; 2]; 7] = [
@@ -59,19 +59,6 @@ pub fn cases() -> Vec<Case> {
         Case::new("choice::without_entries", without_entries),
     ]);
     cases
-}
-
-/// Numbers in [0, 1) of 24 bits, the same on every machine.
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        // Xorshift.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u32 << 24) as f32
-    };
-    (0..count).map(|_| next()).collect()
 }
 
 fn matrix(data: &[f32], shape: [usize; 2], device: &Device) -> Tensor<2> {

@@ -1,10 +1,10 @@
 //! Kernels against loops in double precision, on each device, with and without what surrounds them
 //! in training: other operations before and after, checkpointing, shared and strided inputs.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use likewise_kernels::{pairwise_squared_distance, pairwise_squared_distance_twin};
 
-use crate::support::{Case, assert_close, assert_close_norm, values};
+use crate::support::{Case, assert_close, assert_close_norm, tensor, values};
 
 /// Rows of x, rows of y, components: single elements, one less and one more than a tile and than a
 /// vector, batches of the papers.
@@ -84,10 +84,6 @@ fn matrix(rows: usize, columns: usize, seed: u64) -> Vec<f32> {
         (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0
     };
     (0..rows * columns).map(|_| next()).collect()
-}
-
-fn tensor(data: &[f32], shape: [usize; 2], device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(data.to_vec(), shape), device)
 }
 
 /// Distances of rows of x to rows of y, and the gradients for x and y given that of the distances.

@@ -3,7 +3,7 @@
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use likewise_kernels::{log_sum_exp, log_sum_exp_twin};
 
-use crate::support::{Case, assert_close, values};
+use crate::support::{self, Case, assert_close, tensor, values};
 
 type Operation = fn(Tensor<2>, Tensor<2, Bool>, bool) -> Tensor<2>;
 
@@ -51,19 +51,8 @@ pub fn cases() -> Vec<Case> {
 
 /// Numbers in [−1, 1), the same on every machine.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        // Xorshift.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
-
-fn tensor(data: &[f32], shape: [usize; 2], device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(data.to_vec(), shape), device)
+    let from_zero = support::numbers(count, seed).into_iter();
+    from_zero.map(|number| 2.0 * number - 1.0).collect()
 }
 
 fn mask(data: &[bool], shape: [usize; 2], device: &Device) -> Tensor<2, Bool> {

@@ -1,13 +1,12 @@
 //! What surrounds the objective in a step: chunks, memories, observation and the doctor's eye.
 
 use burn::tensor::Device;
-use likewise::miner;
-use likewise::objective::{self, CrossBatchMemory, CrossBatchSettings, Embeddings};
+use likewise::objective::{self, CrossBatchMemory, CrossBatchSettings};
 use likewise::recipe::Recipe;
 use likewise::train::{CheckpointState, DISTANCE_BINS, Event, Observed, Step, Trainer};
 
 use crate::support::{Case, assert_close, assert_close_norm, values};
-use crate::waves::{Waves, recipe};
+use crate::waves::{Waves, recipe, recipe_with};
 
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![
@@ -34,23 +33,12 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// A recipe for an objective with the first miner that serves it.
+/// A recipe for an objective with the first miner that serves it, if it needs one.
 fn recipe_for(entry: &objective::Entry, more: &[&str]) -> Recipe {
-    let mut assignments = vec![
-        format!("objective={{name=\"{}\"}}", entry.name),
-        "miner=".into(),
-        "model.backbone={architecture=\"mlp\", hidden=[24]}".into(),
-        "optimizer.name=sgd".into(),
-        "optimizer.learning_rate=0.1".into(),
-        format!("model.normalize={}", entry.embeddings != Embeddings::Raw),
-    ];
-    if entry.needs_miner() {
-        let mut miners = miner::TABLE.iter();
-        let miner = miners.find(|miner| entry.takes(miner.tuples)).unwrap();
-        assignments.push(format!("miner={{name=\"{}\"}}", miner.name));
-    }
-    assignments.extend(more.iter().map(ToString::to_string));
-    recipe(&assignments.iter().map(String::as_str).collect::<Vec<_>>())
+    let mut assignments = vec!["optimizer.name=sgd", "optimizer.learning_rate=0.1"];
+    assignments.extend(more);
+    let miner = entry.miners().next().expect("it can be used");
+    recipe_with(entry, miner, &assignments)
 }
 
 /// The first `count` steps of a run, and its state after them.

@@ -51,6 +51,24 @@ impl Case {
     }
 }
 
+/// Numbers in [0, 1) of 24 bits, the same on every machine.
+pub fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        // Xorshift.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u32 << 24) as f32
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// A matrix of these row-major values.
+pub fn tensor(data: &[f32], shape: [usize; 2], device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(data.to_vec(), shape), device)
+}
+
 /// Folder of one kind of fixtures: below `LIKEWISE_FIXTURES` when that is set, else the copy
 /// committed beside the tests.
 pub fn fixtures(kind: &str) -> PathBuf {

@@ -1,5 +1,7 @@
 //! A small dataset made up in memory, and the recipe of a run on it that takes a second.
 
+use likewise::miner;
+use likewise::objective::{self, Embeddings};
 use likewise::recipe::{Layers, Recipe};
 use likewise::train::{BatchSource, ImageBatch, Pass, Split};
 
@@ -41,6 +43,28 @@ pub fn recipe(more: &[&str]) -> Recipe {
         layers.set(assignment).unwrap();
     }
     layers.into_recipe().unwrap()
+}
+
+/// The recipe with an objective and a miner that serves it, for a small perceptron.
+pub fn recipe_with(
+    objective: &objective::Entry,
+    miner: Option<&miner::Entry>,
+    more: &[&str],
+) -> Recipe {
+    // Where distances need unit vectors, an objective of raw ones goes without its penalty of lengths.
+    let unit = miner.is_some_and(|miner| miner.needs_unit_embeddings);
+    let raw = objective.embeddings == Embeddings::Raw;
+    let penalty = if raw && unit { ", l2=0.0" } else { "" };
+    let miner = miner.map(|miner| format!("miner={{name=\"{}\"}}", miner.name));
+    let mut assignments = vec![
+        format!("objective={{name=\"{}\"{penalty}}}", objective.name),
+        "miner=".into(),
+        "model.backbone={architecture=\"mlp\", hidden=[24]}".into(),
+        format!("model.normalize={}", unit || !raw),
+    ];
+    assignments.extend(miner);
+    assignments.extend(more.iter().map(ToString::to_string));
+    recipe(&assignments.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Images of class c: a wave whose direction and colour depend on c, with a phase of its own.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use likewise::batch::BatchLabels;
-use likewise::miner::{self, Miner, TupleKind, Tuples};
+use likewise::miner::{self, Miner, Tuples};
 use likewise::objective::{self, Embeddings, Objective, RankingObjective, Setting};
 use likewise::pairwise::Pairwise;
 use likewise::random::{self, Purpose};
@@ -104,19 +104,11 @@ fn pairs(options: &BenchObjectives) -> Result<Vec<Pair>> {
         if !asked(&options.objective, objective.name) {
             continue;
         }
-        if !objective.needs_miner() && asked(&options.miner, NO_MINER) {
-            let miner = None;
-            pairs.push(Pair { objective, miner });
-        }
-        let serves = |entry: &&miner::Entry| {
-            entry.tuples != TupleKind::None
-                && objective.takes(entry.tuples)
-                && asked(&options.miner, entry.name)
+        let wanted = |miner: &Option<&miner::Entry>| {
+            asked(&options.miner, miner.map_or(NO_MINER, |miner| miner.name))
         };
-        pairs.extend(miner::TABLE.iter().filter(serves).map(|miner| Pair {
-            objective,
-            miner: Some(miner),
-        }));
+        let miners = objective.miners().filter(wanted);
+        pairs.extend(miners.map(|miner| Pair { objective, miner }));
     }
     if pairs.is_empty() {
         bail!("no objective asked for takes a miner asked for");
