@@ -28,7 +28,9 @@ fn faults(folder: &Path) -> io::Result<Vec<String>> {
     let mut faults = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "wgsl")
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "wgsl")
             && let Err(fault) = check::check(&fs::read_to_string(&path)?)
         {
             faults.push(format!("{}: {fault}", path.display()));

@@ -1,0 +1,20 @@
+//! Operations against loops in double precision on each device: `flex`, a WGSL device and, compiled
+//! for wasm32, the browser's WebGPU. A machine without an adapter reports the WGSL trials as
+//! ignored, never as passed; `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+mod support;
+
+use support::Case;
+
+/// Every case, by family.
+fn cases() -> Vec<Case> {
+    let families: [Vec<Case>; 0] = [];
+    families.into_iter().flatten().collect()
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn main() {
+    native::run(cases());
+}
