@@ -11,6 +11,7 @@ mod name;
 mod neighbours;
 mod points;
 mod recall;
+mod seeding;
 mod spectrum;
 mod table;
 

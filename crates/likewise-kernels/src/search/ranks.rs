@@ -1,0 +1,414 @@
+//! Ranks of the positives of each query: how many rows of the gallery come before each of them.
+//! Everything that retrieval metrics need, without a sort of the gallery, a limit on the length of
+//! the ranking or a matrix of all scores.
+
+use super::frame::Frame;
+use super::offsets::{Offsets, Queries};
+use super::packed::{Packed, TILE, Tile};
+use super::rows::Rows;
+use crate::parallel;
+use crate::score::Score;
+use crate::simd::vectorized;
+
+/// Queries of a work item, which share a pass over the gallery.
+const ITEM: usize = 192;
+/// Work items between two calls of the visitor.
+const WAVE: usize = 16;
+/// Positives of all queries of a wave, about, at most: bounds the memory.
+const WAVE_POSITIVES: usize = 1 << 22;
+/// Up to this many positives are compared with all rows, side by side; of more, the place of each
+/// row among them is searched.
+const FEW: usize = 24;
+/// Offsets compared side by side.
+const LANES: usize = 32;
+
+/// What ranks are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ranking<'a> {
+    /// The queries.
+    pub queries: Rows<'a>,
+    /// What they are searched in.
+    pub gallery: Rows<'a>,
+    /// How rows are compared.
+    pub score: Score,
+    /// Whether queries and gallery are the same rows: then a query is not found for itself.
+    pub same: bool,
+}
+
+impl Ranking<'_> {
+    /// Calls `visit(query, ranks)` for the queries of `order`, one after the other: `ranks` are the
+    /// places, ascending from 1, of the rows `positives(query)` of the gallery among all of its
+    /// rows (but the query itself), nearest first and, at equal score, lower row first.
+    ///
+    /// Scores are compared as if computed in double precision: they are computed in single
+    /// precision, and again where the error of that could change a place. The ranks are the same
+    /// for any processor and number of threads. Time O(Q·G·D), memory O((Q + G)·D).
+    pub fn visit<'p>(
+        &self,
+        order: &[u32],
+        positives: impl Fn(u32) -> &'p [u32] + Sync,
+        mut visit: impl FnMut(u32, &[u32]),
+    ) {
+        let frame = Frame::new(self.queries, self.gallery, self.score);
+        let packed = Packed::new(&frame, self.gallery);
+        let search = Search {
+            ranking: *self,
+            frame: &frame,
+            packed: &packed,
+        };
+        let largest = order.iter().map(|&query| positives(query).len()).max();
+        let item = (WAVE_POSITIVES / WAVE / largest.unwrap_or(0).max(1)).clamp(1, ITEM);
+        for wave in order.chunks(WAVE * item) {
+            let items: Vec<&[u32]> = wave.chunks(item).collect();
+            let found = parallel::map(items, |item| search.item(item, &positives));
+            for (&query, ranks) in wave.iter().zip(found.iter().flatten()) {
+                visit(query, ranks);
+            }
+        }
+    }
+}
+
+struct Search<'a> {
+    ranking: Ranking<'a>,
+    frame: &'a Frame,
+    packed: &'a Packed,
+}
+
+impl Search<'_> {
+    fn item<'p>(&self, which: &[u32], positives: &impl Fn(u32) -> &'p [u32]) -> Vec<Vec<u32>> {
+        let queries = Queries::new(self.frame, self.ranking.queries, which.iter().copied());
+        let mut counters: Vec<Counter> = which
+            .iter()
+            .enumerate()
+            .map(|(index, &query)| self.counter(&queries, index, query, positives(query)))
+            .collect();
+        let mut buffer = Offsets::default();
+        for tile in self.packed.tiles() {
+            queries.offsets(tile, &mut buffer, |first, offsets| {
+                let counters = &mut counters[first..first + offsets.len()];
+                for (counter, offsets) in counters.iter_mut().zip(offsets) {
+                    self.count(counter, tile, offsets);
+                }
+            });
+        }
+        counters.into_iter().map(Counter::into_ranks).collect()
+    }
+
+    fn counter(&self, queries: &Queries, index: usize, query: u32, positives: &[u32]) -> Counter {
+        let (rows, gallery) = (self.ranking.queries, self.ranking.gallery);
+        let own = self.ranking.same.then_some(query);
+        let mut values = vec![0.0; rows.dim()];
+        rows.read(query as usize, &mut values);
+        let score = |row: u32| gallery.score(&values, row as usize, self.ranking.score);
+        let mut positives: Vec<Positive> = positives
+            .iter()
+            .filter(|&&row| Some(row) != own)
+            .map(|&row| Positive {
+                score: score(row),
+                row,
+            })
+            .collect();
+        positives.sort_unstable_by(Positive::nearest_first);
+        let placed = &queries.placed[index];
+        let slope = self.frame.slope();
+        let offsets: Vec<f64> = positives
+            .iter()
+            .map(|positive| slope * positive.score + placed.constant)
+            .collect();
+        let bound = self.packed.bound();
+        let error = self.frame.error(placed.norm, bound.norm, bound.bias);
+        let many = positives.len() > FEW;
+        Counter {
+            own,
+            norm: placed.norm,
+            before: vec![0; positives.len()],
+            bands: many
+                .then(|| offsets.iter().map(|&o| Band::new(o, error)).collect())
+                .unwrap_or_default(),
+            offsets,
+            positives,
+            values,
+        }
+    }
+
+    fn count(&self, counter: &mut Counter, tile: Tile<'_>, offsets: &mut [f32; TILE]) {
+        if counter.positives.is_empty() {
+            return;
+        }
+        let last = tile.first + TILE;
+        if let Some(own) = counter.own.map(|own| own as usize)
+            && (tile.first..last).contains(&own)
+        {
+            offsets[own - tile.first] = f32::INFINITY;
+        }
+        if counter.bands.is_empty() {
+            self.count_few(counter, tile, offsets);
+        } else {
+            self.count_many(counter, tile, offsets);
+        }
+    }
+
+    fn count_few(&self, counter: &mut Counter, tile: Tile<'_>, offsets: &[f32; TILE]) {
+        let error = self
+            .frame
+            .error(counter.norm, tile.bound.norm, tile.bound.bias);
+        for index in 0..counter.positives.len() {
+            let band = Band::new(counter.offsets[index], error);
+            let mut counts = [0; 2];
+            below(offsets, band, &mut counts);
+            let [before, within] = counts;
+            counter.before[index] += before;
+            if before == within {
+                continue;
+            }
+            let positive = counter.positives[index];
+            for (row, &offset) in (tile.first as u32..).zip(offsets) {
+                if band.contains(offset) && self.exact(counter, row).precedes(&positive) {
+                    counter.before[index] += 1;
+                }
+            }
+        }
+    }
+
+    /// Counts in `before` the rows between the positive before and this one.
+    fn count_many(&self, counter: &mut Counter, tile: Tile<'_>, offsets: &[f32; TILE]) {
+        let farthest = counter.bands[counter.bands.len() - 1].high;
+        for (row, &offset) in (tile.first as u32..).zip(offsets) {
+            if offset > farthest {
+                continue;
+            }
+            let mut place = counter.bands.partition_point(|band| band.high < offset);
+            if counter
+                .bands
+                .get(place)
+                .is_some_and(|band| band.low <= offset)
+            {
+                let found = self.exact(counter, row);
+                place = counter
+                    .positives
+                    .partition_point(|positive| !found.precedes(positive));
+            }
+            if let Some(before) = counter.before.get_mut(place) {
+                *before += 1;
+            }
+        }
+    }
+
+    fn exact(&self, counter: &Counter, row: u32) -> Positive {
+        let gallery = self.ranking.gallery;
+        Positive {
+            score: gallery.score(&counter.values, row as usize, self.ranking.score),
+            row,
+        }
+    }
+}
+
+/// A row of the gallery with its score.
+#[derive(Clone, Copy)]
+struct Positive {
+    score: f64,
+    row: u32,
+}
+
+impl Positive {
+    fn nearest_first(&self, other: &Self) -> std::cmp::Ordering {
+        self.score
+            .total_cmp(&other.score)
+            .then(self.row.cmp(&other.row))
+    }
+
+    fn precedes(&self, other: &Self) -> bool {
+        self.nearest_first(other).is_lt()
+    }
+}
+
+/// Offsets that single precision cannot tell from a positive's.
+#[derive(Clone, Copy)]
+struct Band {
+    low: f32,
+    high: f32,
+}
+
+impl Band {
+    fn new(offset: f64, error: f64) -> Self {
+        Self {
+            low: ((offset - error) as f32).next_down(),
+            high: ((offset + error) as f32).next_up(),
+        }
+    }
+
+    fn contains(self, offset: f32) -> bool {
+        self.low <= offset && offset <= self.high
+    }
+}
+
+/// What is counted for a query.
+struct Counter {
+    own: Option<u32>,
+    values: Vec<f64>,
+    norm: f64,
+    /// Nearest first.
+    positives: Vec<Positive>,
+    /// Their offsets.
+    offsets: Vec<f64>,
+    /// Their bands, if there are many.
+    bands: Vec<Band>,
+    /// Rows before each positive; if there are many, after the positive before.
+    before: Vec<u32>,
+}
+
+impl Counter {
+    fn into_ranks(self) -> Vec<u32> {
+        let mut ranks = self.before;
+        if !self.bands.is_empty() {
+            for index in 1..ranks.len() {
+                ranks[index] += ranks[index - 1];
+            }
+        }
+        ranks.iter_mut().for_each(|rank| *rank += 1);
+        ranks
+    }
+}
+
+vectorized! {
+    /// Number of offsets below the band, and of those not above it.
+    fn below<_I>(offsets: &[f32; TILE], band: Band, counts: &mut [u32; 2]) {
+        let (mut before, mut within) = ([0u32; LANES], [0u32; LANES]);
+        for chunk in offsets.as_chunks::<LANES>().0 {
+            for lane in 0..LANES {
+                before[lane] += u32::from(chunk[lane] < band.low);
+                within[lane] += u32::from(chunk[lane] <= band.high);
+            }
+        }
+        *counts = [before.iter().sum(), within.iter().sum()];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::norms;
+
+    /// Numbers in [−1, 1), the same on every machine.
+    fn numbers(count: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    /// Ranks by a sort of exact scores.
+    fn sorted(ranking: &Ranking<'_>, query: u32, positives: &[u32]) -> Vec<u32> {
+        let mut values = vec![0.0; ranking.queries.dim()];
+        ranking.queries.read(query as usize, &mut values);
+        let mut rows: Vec<Positive> = (0..ranking.gallery.len() as u32)
+            .filter(|&row| !(ranking.same && row == query))
+            .map(|row| Positive {
+                score: ranking.gallery.score(&values, row as usize, ranking.score),
+                row,
+            })
+            .collect();
+        rows.sort_by(Positive::nearest_first);
+        (1..)
+            .zip(rows)
+            .filter(|(_, found)| positives.contains(&found.row))
+            .map(|(rank, _)| rank)
+            .collect()
+    }
+
+    fn check(values: &[f32], dim: usize, classes: u32, cosine: bool) {
+        let norms = norms(values, dim);
+        let mut rows = Rows::new(values, dim);
+        let mut score = Score::SquaredEuclidean;
+        if cosine {
+            (rows, score) = (rows.divided(&norms), Score::Cosine);
+        }
+        let count = rows.len() as u32;
+        let members: Vec<Vec<u32>> = (0..classes)
+            .map(|class| (0..count).filter(|row| row % classes == class).collect())
+            .collect();
+        let ranking = Ranking {
+            queries: rows,
+            gallery: rows,
+            score,
+            same: true,
+        };
+        let order: Vec<u32> = (0..count).rev().collect();
+        let mut seen = Vec::new();
+        let of = |query: u32| &members[(query % classes) as usize][..];
+        ranking.visit(&order, of, |query, ranks| {
+            assert_eq!(ranks, sorted(&ranking, query, of(query)), "query {query}");
+            seen.push(query);
+        });
+        assert_eq!(seen, order);
+    }
+
+    #[test]
+    fn ranks_are_those_of_a_sort() {
+        for (count, dim, classes) in [
+            (1, 3, 1),
+            (2, 1, 1),
+            (33, 5, 7),
+            (513, 70, 100),
+            (700, 128, 9),
+            (600, 3, 1),
+        ] {
+            for cosine in [false, true] {
+                check(&numbers(count * dim, 7), dim, classes, cosine);
+            }
+        }
+    }
+
+    #[test]
+    fn ties_go_to_the_lower_row() {
+        // Small whole numbers: many equal scores and repeated rows.
+        let values: Vec<f32> = numbers(1100 * 4, 3)
+            .iter()
+            .map(|x| (x * 2.0).round())
+            .collect();
+        for classes in [3, 200] {
+            check(&values, 4, classes, false);
+            check(&values, 4, classes, true);
+        }
+    }
+
+    #[test]
+    fn rows_far_from_the_origin_and_of_any_size_are_told_apart() {
+        for factor in [1e-30f32, 1e-5, 1e15] {
+            for shift in [0.0, 1000.0] {
+                let values: Vec<f32> = numbers(600 * 16, 5)
+                    .iter()
+                    .map(|x| (x + shift) * factor)
+                    .collect();
+                check(&values, 16, 100, false);
+                check(&values, 16, 100, true);
+            }
+        }
+        // Nearer to each other than single precision can tell.
+        let values: Vec<f32> = numbers(300 * 16, 5)
+            .iter()
+            .map(|x| 1.0 + x * 1e-6)
+            .collect();
+        check(&values, 16, 50, false);
+        check(&values, 16, 50, true);
+    }
+
+    #[test]
+    fn a_gallery_of_other_rows_keeps_what_equals_the_query() {
+        let values = [1.0f32, 2.0, 3.0, 4.0];
+        let ranking = Ranking {
+            queries: Rows::new(&values[1..2], 1),
+            gallery: Rows::new(&values, 1),
+            score: Score::SquaredEuclidean,
+            same: false,
+        };
+        let mut found: Vec<u32> = Vec::new();
+        ranking.visit(&[0], |_| &[0, 1, 2, 3], |_, ranks| found.extend(ranks));
+        assert_eq!(found, [1, 2, 3, 4]);
+        ranking.visit(&[0], |_| &[3], |_, ranks| assert_eq!(ranks, [4]));
+    }
+}
