@@ -11,6 +11,8 @@ mod packed;
 mod pairs;
 mod ranks;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 pub use assign::{Nearest, Points};
 pub use nearest::{Neighbour, nearest};
