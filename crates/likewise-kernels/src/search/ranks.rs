@@ -20,7 +20,7 @@ const WAVE_POSITIVES: usize = 1 << 22;
 /// row among them is searched.
 const FEW: usize = 24;
 /// Offsets compared side by side.
-const LANES: usize = 32;
+const LANES: usize = 16;
 
 /// What ranks are asked for.
 #[derive(Clone, Copy, Debug)]
@@ -152,11 +152,14 @@ impl Search<'_> {
         let error = self
             .frame
             .error(counter.norm, tile.bound.norm, tile.bound.bias);
-        for index in 0..counter.positives.len() {
-            let band = Band::new(counter.offsets[index], error);
-            let mut counts = [0; 2];
-            below(offsets, band, &mut counts);
-            let [before, within] = counts;
+        let mut bands = [Band::default(); FEW];
+        for (band, &offset) in bands.iter_mut().zip(&counter.offsets) {
+            *band = Band::new(offset, error);
+        }
+        let bands = &bands[..counter.offsets.len()];
+        let mut counts = [[0; 2]; FEW];
+        below(offsets, bands, &mut counts);
+        for (index, (&band, [before, within])) in bands.iter().zip(counts).enumerate() {
             counter.before[index] += before;
             if before == within {
                 continue;
@@ -223,7 +226,7 @@ impl Positive {
 }
 
 /// Offsets that single precision cannot tell from a positive's.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Band {
     low: f32,
     high: f32,
@@ -271,15 +274,17 @@ impl Counter {
 }
 
 vectorized! {
-    /// Number of offsets below the band, and of those not above it.
-    fn below<_I>(offsets: &[f32; TILE], band: Band, counts: &mut [u32; 2]) {
-        let (mut before, mut within) = ([0u32; LANES], [0u32; LANES]);
-        for chunk in offsets.as_chunks::<LANES>().0 {
-            for lane in 0..LANES {
-                before[lane] += u32::from(chunk[lane] < band.low);
-                within[lane] += u32::from(chunk[lane] <= band.high);
+    /// For each band the number of offsets below it, and of those not above it.
+    fn below<_I>(offsets: &[f32; TILE], bands: &[Band], counts: &mut [[u32; 2]; FEW]) {
+        for (band, counts) in bands.iter().zip(counts) {
+            let (mut before, mut within) = ([0u32; LANES], [0u32; LANES]);
+            for chunk in offsets.as_chunks::<LANES>().0 {
+                for lane in 0..LANES {
+                    before[lane] += u32::from(chunk[lane] < band.low);
+                    within[lane] += u32::from(chunk[lane] <= band.high);
+                }
             }
+            *counts = [before.iter().sum(), within.iter().sum()];
         }
-        *counts = [before.iter().sum(), within.iter().sum()];
     }
 }
