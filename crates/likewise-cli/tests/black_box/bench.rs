@@ -104,3 +104,35 @@ fn an_objective_without_miner_has_one_row() {
     succeeded(&output);
     assert_eq!(stdout(&output).lines().count(), 2);
 }
+
+#[test]
+fn each_family_of_metrics_is_measured_for_each_number_of_rows() {
+    let options = ["--rows", "120,240", "--dim", "16", "--clustering", "--json"];
+    let output = Place::new().run(&[&["bench", "evaluate"], &options[..]].concat());
+    let result: serde_json::Value = serde_json::from_str(&succeeded(&output)).unwrap();
+    let rows = result["measurements"].as_array().unwrap();
+    let measured: Vec<(u64, String)> = rows
+        .iter()
+        .map(|row| (row["rows"].as_u64().unwrap(), name(&row["family"]).unwrap()))
+        .collect();
+    let families = ["retrieval", "density", "spectrum", "clustering"];
+    let expected: Vec<(u64, String)> = [120, 240]
+        .into_iter()
+        .flat_map(|rows| families.map(|family| (rows, family.to_string())))
+        .collect();
+    assert_eq!(measured, expected);
+    for row in rows {
+        assert!(row["seconds"].as_f64().unwrap() > 0.0);
+        assert!(row["peak_megabytes"].as_f64().unwrap() > 0.0);
+    }
+    let recall = rows[0]["values"]["recall@1"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&recall));
+}
+
+#[test]
+fn a_split_of_one_row_is_refused() {
+    let output = Place::new().run(&["bench", "evaluate", "--rows", "100,1"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("--rows at least 2"), "{text}");
+}
