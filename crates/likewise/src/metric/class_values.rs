@@ -121,8 +121,10 @@ impl ClassValues {
         (count > 0.0).then(|| sum / count)
     }
 
-    /// The class with the smallest value of a metric, of those that have something to find.
+    /// The class with the smallest value of a metric, of those that have something to find; for
+    /// `worst_class_recall@k` that of Recall@k.
     pub fn worst(&self, name: MetricName) -> Option<WorstClass> {
+        let name = name.of_queries();
         let of_class = |class: usize| {
             let value = self.value(class, name)?;
             let class = self.classes[class];

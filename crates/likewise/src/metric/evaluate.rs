@@ -219,7 +219,7 @@ fn retrieval(
     for name in requested.iter().filter(|name| name.is_retrieval()) {
         let value = match name.quantity() {
             Quantity::WorstClassRecall => {
-                let worst = classes.worst(name.of_queries());
+                let worst = classes.worst(name);
                 worst.map(|worst| worst.value)
             }
             _ => classes.mean(name, Averaging::Queries),
