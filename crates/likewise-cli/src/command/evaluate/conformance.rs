@@ -31,7 +31,7 @@ pub fn run(input: &Input, options: &Evaluate) -> Result<()> {
             program = Some(row.program);
         }
         let remark = match &row.reason {
-            None => format!("equal; always when {}", row.equal_when),
+            None => format!("equal, as always when {}", row.equal_when),
             Some(reason) => reason.clone(),
         };
         outln!(

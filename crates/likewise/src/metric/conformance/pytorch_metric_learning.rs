@@ -30,7 +30,7 @@ pub fn compare(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
     let program = Program::PytorchMetricLearning;
     for (theirs, ours) in RETRIEVAL {
         let value = split.values.get(ours);
-        let equal_when = "always, with its default k = None";
+        let equal_when = "its k is left at None";
         found.push(split.compare(program, (theirs, value), ours, equal_when, String::new)?);
     }
     let classes = split.classes.classes().len();
