@@ -374,3 +374,19 @@ fn splits_with_little_in_them() {
         succeeded(&evaluate(&place, &["--conformance"]));
     }
 }
+
+#[test]
+fn classes_of_a_run_have_their_names() {
+    let place = Place::new();
+    place.dataset(8, 4);
+    succeeded(&place.train(&["--json"]));
+    let csv = place.path("classes.csv");
+    let arguments = ["evaluate", "run", "--per-class", csv.to_str().unwrap()];
+    succeeded(&place.run(&arguments));
+    let text = std::fs::read_to_string(csv).unwrap();
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert!(!lines.is_empty());
+    for line in lines {
+        assert!(line.starts_with("class0") && line.contains(",4,"), "{text}");
+    }
+}

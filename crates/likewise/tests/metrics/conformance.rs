@@ -99,6 +99,7 @@ fn each_difference_has_its_reason() {
     assert_eq!(reason(distinct, "dists@intra"), "");
     assert!(reason(distinct, "mAP_c").contains("perfect is 0.9"));
     assert!(reason(repeated, "e_recall@1").contains("queries are a repeated row"));
+    assert!(reason(repeated, "cmc@1").contains("40 repeated rows"));
     assert!(reason(alone, "dists@intra").contains("2 classes of one"));
     assert!(reason(alone, "precision@10").contains("2 classes of one"));
     assert!(reason(small, "mAP_1000").contains("label of the last row"));

@@ -7,6 +7,8 @@ mod open_metric_learning;
 mod original;
 mod pytorch_metric_learning;
 
+use std::collections::BTreeMap;
+
 use super::class_values::ClassValues;
 use super::evaluate::{MetricValues, evaluate_by_class};
 use super::name::{MetricName, MetricSet};
@@ -83,6 +85,7 @@ pub fn conformance(
         labels,
         values,
         classes,
+        earlier_copies: earlier_copies(embeddings, dim),
     };
     let mut found = Vec::new();
     original::compare(&split, &mut found)?;
@@ -98,12 +101,20 @@ struct Split<'a> {
     labels: &'a [u32],
     values: MetricValues,
     classes: ClassValues,
+    /// For each row, how many rows before it are equal to it.
+    earlier_copies: Vec<u32>,
 }
 
 impl Split<'_> {
     /// Number of queries whose class has no other member.
     fn singletons(&self) -> usize {
         self.classes.unmatched_queries()
+    }
+
+    /// Number of rows that repeat an earlier one.
+    fn repeated(&self) -> usize {
+        let copies = self.earlier_copies.iter();
+        copies.filter(|&&copies| copies > 0).count()
     }
 
     /// Beside our metric `name`; `reason` is only asked for if the values differ.
@@ -133,6 +144,19 @@ impl Split<'_> {
             reason: (!equal).then(reason),
         })
     }
+}
+
+/// For each row, how many rows before it are equal to it.
+fn earlier_copies(embeddings: &[f32], dim: usize) -> Vec<u32> {
+    let mut seen: BTreeMap<Vec<u32>, u32> = BTreeMap::new();
+    let count = |row: &[f32]| {
+        // Adding zero makes a negative zero positive.
+        let bits = row.iter().map(|value| (value + 0.0).to_bits()).collect();
+        let copies = seen.entry(bits).or_insert(0);
+        *copies += 1;
+        *copies - 1
+    };
+    embeddings.chunks_exact(dim).map(count).collect()
 }
 
 /// `count` things, in words.

@@ -33,7 +33,14 @@ pub fn compare(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
     for (theirs, ours) in [("cmc@1", "recall@1"), ("cmc@10", "recall@10")] {
         let value = split.values.get(ours);
         let equal_when = "no two neighbours are equally near";
-        found.push(split.compare(program, (theirs, value), ours, equal_when, String::new)?);
+        let mut row = split.compare(program, (theirs, value), ours, equal_when, String::new)?;
+        if split.repeated() > 0 {
+            let rows = counted(split.repeated(), "repeated row", "repeated rows");
+            row.reason = Some(format!(
+                "{rows}: it orders equally near neighbours as it happens, the value is by index"
+            ));
+        }
+        found.push(row);
     }
     let reason = || match split.singletons() {
         0 => "its denominator is min(k, n − 1), so that a perfect ranking scores 1".into(),

@@ -2,8 +2,6 @@
 //! query in the denominators of its mAP, and reads the label of the last row where a search asks
 //! for more neighbours than there are.
 
-use std::collections::BTreeMap;
-
 use super::super::clustering::{Contingency, EntropyMean};
 use super::super::points::{Space, rows_by_class};
 use super::super::retrieval::{Side, rank_positives};
@@ -47,7 +45,7 @@ struct Sums {
 
 fn retrieval(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
     let rows = split.labels.len();
-    let earlier = earlier_copies(split.embeddings, split.dim);
+    let earlier = &split.earlier_copies;
     let side = Side {
         embeddings: split.embeddings,
         dim: split.dim,
@@ -71,7 +69,7 @@ fn retrieval(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
         sums.map_c += list.precision_sum(size) / size as f64;
     });
     let mean = |sum: f64| Some(sum / rows as f64);
-    let dropped = earlier.iter().filter(|&&copies| copies > 0).count();
+    let dropped = split.repeated();
     let wrongly_dropped = || {
         let queries = counted(dropped, "query is", "queries are");
         format!("{queries} a repeated row: its copy was dropped and the query itself found")
@@ -124,19 +122,6 @@ fn retrieval(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
 fn perfect_score(split: &Split<'_>) -> f64 {
     let of_class = split.classes.classes().iter().map(|class| class.positives);
     of_class.map(|others| others as f64).sum::<f64>() / split.labels.len() as f64
-}
-
-/// For each row, how many rows before it are equal to it.
-fn earlier_copies(embeddings: &[f32], dim: usize) -> Vec<u32> {
-    let mut seen: BTreeMap<Vec<u32>, u32> = BTreeMap::new();
-    let count = |row: &[f32]| {
-        // Adding zero makes a negative zero positive.
-        let bits = row.iter().map(|value| (value + 0.0).to_bits()).collect();
-        let copies = seen.entry(bits).or_insert(0);
-        *copies += 1;
-        *copies - 1
-    };
-    embeddings.chunks_exact(dim).map(count).collect()
 }
 
 /// Places of the positives in the list that begins with the query and from which the first entry
