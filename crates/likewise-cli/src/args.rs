@@ -225,6 +225,42 @@ pub enum BenchWhat {
     Train(BenchTrain),
     /// Time and memory of mining, loss and backward pass, for every objective with every miner.
     Objectives(BenchObjectives),
+    /// Time and memory of the metrics, on made-up embeddings of a benchmark's size.
+    Evaluate(BenchEvaluate),
+}
+
+/// `likewise bench evaluate`.
+#[derive(Args, Debug)]
+pub struct BenchEvaluate {
+    /// Benchmark whose test split's size is taken.
+    #[arg(long, value_enum, default_value_t = Preset::Cub)]
+    pub preset: Preset,
+    /// Numbers of rows instead of the preset's, separated by commas; as many rows a class.
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub rows: Vec<usize>,
+    /// Dimension of the embeddings.
+    #[arg(long, value_name = "D", default_value_t = 128)]
+    pub dim: usize,
+    /// Measure the clustering metrics, too.
+    #[arg(long)]
+    pub clustering: bool,
+    /// Threads; by default all cores.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A test split by its size.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Preset {
+    /// CUB200-2011: 5,924 images of 100 classes.
+    Cub,
+    /// CARS196: 8,131 images of 98 classes.
+    Cars,
+    /// Stanford Online Products: 60,502 images of 11,316 classes.
+    Sop,
 }
 
 /// `likewise bench train`.

@@ -20,6 +20,7 @@ mod choice;
     reason = "functions compiled for AVX2 or AVX-512 are called after asking the processor for them"
 )]
 mod conv;
+mod double_gram;
 mod elementary;
 mod flex;
 mod gram;
@@ -28,13 +29,18 @@ mod log_sum_exp;
 mod pairwise_distance;
 mod parallel;
 mod rows;
+mod score;
+pub mod search;
 mod simd;
+mod tile;
 
 pub use choice::{
     choose_on_sphere, choose_on_sphere_twin, choose_uniform, choose_uniform_twin, choose_weighted,
     choose_weighted_twin, sphere_log_weight,
 };
 pub use conv::{Epilogue, batch_norm_train, conv2d};
+pub use double_gram::double_gram;
 pub use gram::{gram, gram_twin};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
 pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};
+pub use score::Score;

@@ -25,3 +25,11 @@ pub fn for_each_chunk<T: Send>(
     let chunks = output.chunks_mut(size).enumerate().collect();
     for_each(chunks, |(index, chunk)| f(index, chunk));
 }
+
+/// What `f` gives for each item, in their order.
+pub fn map<T: Send, R: Send>(items: Vec<T>, f: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+    let mut results: Vec<Option<R>> = items.iter().map(|_| None).collect();
+    let work = items.into_iter().zip(&mut results).collect();
+    for_each(work, |(item, result)| *result = Some(f(item)));
+    results.into_iter().flatten().collect()
+}

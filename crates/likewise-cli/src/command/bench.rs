@@ -1,5 +1,6 @@
 //! `likewise bench`: what this machine needs for a step, and for its parts.
 
+mod evaluate;
 mod objectives;
 mod train;
 
@@ -12,6 +13,7 @@ pub fn run(what: &BenchWhat) -> Result<()> {
     match what {
         BenchWhat::Train(options) => train::run(options),
         BenchWhat::Objectives(options) => objectives::run(options),
+        BenchWhat::Evaluate(options) => evaluate::run(options),
     }
 }
 

@@ -4,8 +4,8 @@ use super::pack::{self, Positions};
 use super::scratch::with_scratch;
 use super::shape::Gather;
 use super::shape::{Phase, Window, phases};
-use super::tile::{COLUMNS, Lanes, ROWS, multiply_add};
 use crate::parallel;
+use crate::tile::{COLUMNS, Lanes, ROWS, multiply_add};
 
 /// Patches a work item holds at a time, in bytes; leaves part of a 1 MiB second-level cache to
 /// the weights streaming by.

@@ -12,7 +12,6 @@ mod scratch;
 mod shape;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tests;
-mod tile;
 mod weight_gradient;
 
 use burn::backend::Dispatch;

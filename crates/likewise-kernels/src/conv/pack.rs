@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::shape::Gather;
-use super::tile::{COLUMNS, Lanes};
+use crate::tile::{COLUMNS, Lanes};
 
 /// The images `images` `[n, channels, height, width]`, surrounded with zeros if need be.
 pub fn padded<'a>(images: &'a [f32], gather: &Gather) -> Cow<'a, [f32]> {

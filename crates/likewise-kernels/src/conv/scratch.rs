@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use super::tile::Lanes;
+use crate::tile::Lanes;
 
 /// Working memory of one thread. Contents are left over from earlier use.
 #[derive(Default)]

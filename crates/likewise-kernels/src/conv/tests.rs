@@ -2,8 +2,9 @@
 
 use super::batch_norm::{self, Planes, Saved};
 use super::shape::Window;
-use super::tile::{COLUMNS, Lanes, ROWS, blocks, multiply_add};
 use super::{Epilogue, correlate, weight_gradient};
+use crate::simd::{Baseline, Narrow};
+use crate::tile::{COLUMNS, Lanes, ROWS, blocks, multiply_add};
 
 fn numbers(count: usize) -> Vec<f32> {
     let mut state = 0x9e37_79b9_u32;
@@ -106,9 +107,9 @@ fn every_instruction_set_computes_the_same_tile() {
         tile.map(|lanes| lanes.0).as_flattened().to_vec()
     };
     // The blocks of each instruction set, computed here without its instructions.
-    let avx512 = tile(&|tile| blocks::<8, 32, true>(rows, &panel, tile));
-    let avx2 = tile(&|tile| blocks::<4, 16, true>(rows, &panel, tile));
-    let unfused = tile(&|tile| blocks::<4, 8, false>(rows, &panel, tile));
+    let avx512 = tile(&|tile| blocks::<8, 32, Narrow>(rows, &panel, tile));
+    let avx2 = tile(&|tile| blocks::<4, 16, Narrow>(rows, &panel, tile));
+    let unfused = tile(&|tile| blocks::<4, 8, Baseline>(rows, &panel, tile));
     assert_eq!(bits(&avx512), bits(&avx2));
     for actual in [
         avx512,

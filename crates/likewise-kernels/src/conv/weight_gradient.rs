@@ -4,8 +4,8 @@
 use super::pack::{self, Positions};
 use super::scratch::with_scratch;
 use super::shape::{Gather, Window};
-use super::tile::{COLUMNS, Lanes, ROWS, multiply_add};
 use crate::parallel;
+use crate::tile::{COLUMNS, Lanes, ROWS, multiply_add};
 
 /// Patch values a work item holds at a time, in bytes.
 const PATCHES_BYTES: usize = 512 << 10;

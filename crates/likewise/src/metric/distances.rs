@@ -1,9 +1,9 @@
 //! Embedding-space density (Roth et al. 2020): mean distance within classes (π_intra), between
 //! class centres (π_inter), and their ratio. The published values use the cosine distance 1 − cos.
 
-use super::points::{
-    Packed, Points, Space, check_embeddings, check_labels, normalize, rows_by_class, scan,
-};
+use likewise_kernels::search::{Rows, sum_of_distances};
+
+use super::points::{Points, Space, check_embeddings, check_labels, normalize, rows_by_class};
 use crate::Result;
 
 /// Mean distances of a split. Each is none where no pair exists to average over.
@@ -46,8 +46,8 @@ pub(super) fn class_distances_checked(
 ) -> ClassDistances {
     let raw = Points::new(embeddings, dim, Space::Euclidean);
     let points = Points::new(embeddings, dim, space);
-    let rows_of = |points: &Points<'_>, class: &[usize]| -> Vec<Vec<f64>> {
-        class.iter().map(|&row| points.row(row).collect()).collect()
+    let rows_of = |points: &Points<'_>, class: &[u32]| -> Vec<Vec<f64>> {
+        class.iter().map(|&row| points.row(row as usize)).collect()
     };
     let classes = rows_by_class(labels);
     let within: Vec<f64> = classes
@@ -79,11 +79,7 @@ fn mean_distance(rows: &[Vec<f64>], space: Space) -> Option<f64> {
 }
 
 fn mean_euclidean_distance(rows: &[Vec<f64>]) -> f64 {
-    let packed = Packed::new(rows[0].len(), rows.iter().map(|row| row.iter().copied()));
-    let mut sum = 0.0;
-    scan(&packed, &packed, Space::Euclidean, |_, _, squared| {
-        sum += squared.sqrt();
-    });
+    let sum = sum_of_distances(Rows::double(&rows.concat(), rows[0].len()));
     sum / (rows.len() * (rows.len() - 1)) as f64
 }
 

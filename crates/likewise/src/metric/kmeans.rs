@@ -1,17 +1,15 @@
-//! Lloyd's k-means for the clustering metrics: double precision, deterministic for a seed, and
-//! never left with an empty cluster where a point could fill it.
+//! Lloyd's k-means for the clustering metrics: exact in double precision, deterministic for a
+//! seed, and never left with an empty cluster where a point could fill it.
 
-use rand::Rng;
+use likewise_kernels::Score;
+use likewise_kernels::search::{self, Nearest, Rows};
 
-use super::points::{Packed, Points, Space, check_embeddings, normalize, scan};
-use crate::random::{Purpose, stream};
+use super::points::{Points, Space, check_embeddings, normalize};
+use super::seeding::plus_plus;
 use crate::{Error, Result};
 
 /// Iterations of every k-means behind a metric.
 pub const ITERATIONS: usize = 20;
-
-/// Points assigned in one pass over the centroids.
-const BLOCK: usize = 32;
 
 /// Where k-means starts.
 #[derive(Clone, Copy, Debug)]
@@ -92,26 +90,31 @@ pub(super) fn cluster(
     start: Start<'_>,
     iterations: usize,
 ) -> KMeans {
-    let mut centroids = match start {
-        Start::PlusPlus { clusters, seed } => plus_plus(points, clusters, seed),
-        Start::Centroids(values) => values.iter().map(|&value| f64::from(value)).collect(),
+    let rows = points.rows();
+    let prepared = search::Points::new(rows, Score::SquaredEuclidean);
+    let (mut centroids, mut nearest) = match start {
+        Start::PlusPlus { clusters, seed } => plus_plus(&prepared, clusters, seed),
+        Start::Centroids(values) => {
+            let centroids: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
+            let nearest = assign(&prepared, &centroids);
+            (centroids, nearest)
+        }
     };
     let mut inertia = Vec::with_capacity(iterations + 1);
     for _ in 0..iterations {
-        let mut nearest = assign(points, &centroids, Space::Euclidean);
         inertia.push(total(&nearest));
-        fill_empty_clusters(&mut nearest, centroids.len() / points.dim());
-        update(points, &nearest, &mut centroids);
+        fill_empty_clusters(&mut nearest, centroids.len() / rows.dim());
+        let moved = update(rows, &nearest, &mut centroids);
+        nearest = reassign(&prepared, &centroids, &moved, &nearest);
     }
-    let mut nearest = assign(points, &centroids, Space::Euclidean);
     inertia.push(total(&nearest));
     if space == Space::Cosine {
-        centroids.chunks_exact_mut(points.dim()).for_each(normalize);
-        nearest = assign(points, &centroids, Space::Cosine);
+        centroids.chunks_exact_mut(rows.dim()).for_each(normalize);
+        nearest = assign(&search::Points::new(rows, Score::Cosine), &centroids);
     }
     let assignment = nearest
         .into_iter()
-        .map(|nearest| nearest.cluster as u32)
+        .map(|nearest| nearest.centroid)
         .collect();
     KMeans {
         centroids,
@@ -120,40 +123,71 @@ pub(super) fn cluster(
     }
 }
 
-/// The cluster of one point.
-#[derive(Clone, Copy)]
-struct Nearest {
-    cluster: usize,
-    score: f64,
-}
-
 fn total(nearest: &[Nearest]) -> f64 {
     nearest.iter().map(|nearest| nearest.score).sum()
 }
 
-fn assign(points: &Points<'_>, centroids: &[f64], space: Space) -> Vec<Nearest> {
-    let packed = pack(centroids, points.dim());
-    let mut nearest = vec![
-        Nearest {
-            cluster: 0,
-            score: f64::INFINITY
-        };
-        points.len()
-    ];
-    for (block, nearest) in nearest.chunks_mut(BLOCK).enumerate() {
-        let first = block * BLOCK;
-        let queries = points.pack(first..first + nearest.len());
-        scan(&queries, &packed, space, |query, cluster, score| {
-            if score < nearest[query].score {
-                nearest[query] = Nearest { cluster, score };
-            }
-        });
-    }
-    nearest
+/// The nearest centroid of every point.
+fn assign(points: &search::Points<'_>, centroids: &[f64]) -> Vec<Nearest> {
+    let rows = points.rows();
+    let all: Vec<u32> = (0..rows.len() as u32).collect();
+    let numbers: Vec<u32> = (0..(centroids.len() / rows.dim()) as u32).collect();
+    let centroids = Rows::double(centroids, rows.dim());
+    points.assign(&all, centroids, &numbers, &vec![Nearest::NONE; rows.len()])
 }
 
-fn pack(rows: &[f64], dim: usize) -> Packed {
-    Packed::new(dim, rows.chunks_exact(dim).map(|row| row.iter().copied()))
+/// [`assign`] after the centroids of the `moved` clusters have moved from where the points had
+/// found their `nearest`. A point whose own centroid has come no farther is compared with the moved
+/// ones only: the others were farther before.
+fn reassign(
+    points: &search::Points<'_>,
+    centroids: &[f64],
+    moved: &[bool],
+    nearest: &[Nearest],
+) -> Vec<Nearest> {
+    let (rows, dim) = (points.rows(), points.rows().dim());
+    let all = Rows::double(centroids, dim);
+    let mut known = nearest.to_vec();
+    let mut values = vec![0.0; dim];
+    let (mut farther, mut others) = (Vec::new(), Vec::new());
+    for (point, known) in known.iter_mut().enumerate() {
+        let before = known.score;
+        let own = known.centroid as usize;
+        if moved[own] {
+            rows.read(point, &mut values);
+            known.score = all.score(&values, own, Score::SquaredEuclidean);
+        }
+        let list = if known.score > before {
+            &mut farther
+        } else {
+            &mut others
+        };
+        list.push(point as u32);
+    }
+    let every: Vec<u32> = (0..moved.len() as u32).collect();
+    let some: Vec<u32> = every
+        .iter()
+        .copied()
+        .filter(|&cluster| moved[cluster as usize])
+        .collect();
+    let moved_rows: Vec<f64> = some
+        .iter()
+        .flat_map(|&cluster| &centroids[cluster as usize * dim..][..dim])
+        .copied()
+        .collect();
+    let groups = [
+        (&farther, points.assign(&farther, all, &every, &known)),
+        (
+            &others,
+            points.assign(&others, Rows::double(&moved_rows, dim), &some, &known),
+        ),
+    ];
+    for (which, found) in groups {
+        for (&point, found) in which.iter().zip(found) {
+            known[point as usize] = found;
+        }
+    }
+    known
 }
 
 /// Gives every empty cluster the point farthest from its centroid, out of clusters that keep
@@ -161,7 +195,7 @@ fn pack(rows: &[f64], dim: usize) -> Packed {
 fn fill_empty_clusters(nearest: &mut [Nearest], clusters: usize) {
     let mut sizes = vec![0usize; clusters];
     for point in nearest.iter() {
-        sizes[point.cluster] += 1;
+        sizes[point.centroid as usize] += 1;
     }
     for empty in 0..clusters {
         if sizes[empty] > 0 {
@@ -169,27 +203,30 @@ fn fill_empty_clusters(nearest: &mut [Nearest], clusters: usize) {
         }
         let candidates = nearest
             .iter_mut()
-            .filter(|point| sizes[point.cluster] > 1 && point.score > 0.0);
+            .filter(|point| sizes[point.centroid as usize] > 1 && point.score > 0.0);
         let Some(point) = candidates.max_by(|a, b| a.score.total_cmp(&b.score)) else {
             return;
         };
-        sizes[point.cluster] -= 1;
+        sizes[point.centroid as usize] -= 1;
         sizes[empty] = 1;
         *point = Nearest {
-            cluster: empty,
+            centroid: empty as u32,
             score: 0.0,
         };
     }
 }
 
-/// Moves each centroid to the mean of its points; one without points stays.
-fn update(points: &Points<'_>, nearest: &[Nearest], centroids: &mut [f64]) {
-    let dim = points.dim();
+/// Puts each centroid at the mean of its points; one without points stays. Tells which have moved.
+fn update(rows: Rows<'_>, nearest: &[Nearest], centroids: &mut [f64]) -> Vec<bool> {
+    let dim = rows.dim();
     let mut sums = vec![0.0; centroids.len()];
     let mut sizes = vec![0usize; centroids.len() / dim];
+    let mut values = vec![0.0; dim];
     for (row, point) in nearest.iter().enumerate() {
-        sizes[point.cluster] += 1;
-        for (sum, value) in sums[point.cluster * dim..].iter_mut().zip(points.row(row)) {
+        let cluster = point.centroid as usize;
+        sizes[cluster] += 1;
+        rows.read(row, &mut values);
+        for (sum, value) in sums[cluster * dim..].iter_mut().zip(&values) {
             *sum += value;
         }
     }
@@ -197,51 +234,14 @@ fn update(points: &Points<'_>, nearest: &[Nearest], centroids: &mut [f64]) {
         .chunks_exact_mut(dim)
         .zip(sums.chunks_exact(dim))
         .zip(sizes);
-    for ((centroid, sum), size) in clusters.filter(|(_, size)| *size > 0) {
-        for (value, sum) in centroid.iter_mut().zip(sum) {
-            *value = sum / size as f64;
+    let put = |((centroid, sum), size): ((&mut [f64], &[f64]), usize)| {
+        let mut moved = false;
+        for (value, sum) in centroid.iter_mut().zip(sum).filter(|_| size > 0) {
+            let mean = sum / size as f64;
+            moved |= *value != mean;
+            *value = mean;
         }
-    }
-}
-
-fn plus_plus(points: &Points<'_>, clusters: usize, seed: u64) -> Vec<f64> {
-    let mut random = stream(seed, Purpose::KMeans, 0, 0, 0);
-    let packed = points.pack(0..points.len());
-    let mut centroids = Vec::with_capacity(clusters * points.dim());
-    let mut squared = vec![f64::INFINITY; points.len()];
-    for cluster in 0..clusters {
-        let row = if cluster == 0 {
-            random.random_range(0..points.len() as u64) as usize
-        } else {
-            draw(&squared, random.random()).unwrap_or(cluster)
-        };
-        let centroid: Vec<f64> = points.row(row).collect();
-        for (squared, new) in squared
-            .iter_mut()
-            .zip(packed.scores_to(&centroid, Space::Euclidean))
-        {
-            *squared = squared.min(new);
-        }
-        centroids.extend(centroid);
-    }
-    centroids
-}
-
-/// The index at which the running sum of `weights` passes the share `uniform` (0..1) of their
-/// total; none if all are zero.
-fn draw(weights: &[f64], uniform: f64) -> Option<usize> {
-    let mut remaining = uniform * weights.iter().sum::<f64>();
-    let mut last = None;
-    for (index, &weight) in weights
-        .iter()
-        .enumerate()
-        .filter(|(_, weight)| **weight > 0.0)
-    {
-        last = Some(index);
-        remaining -= weight;
-        if remaining < 0.0 {
-            break;
-        }
-    }
-    last
+        moved
+    };
+    clusters.map(put).collect()
 }

@@ -16,6 +16,7 @@ mod points;
 mod precision;
 mod recall;
 mod retrieval;
+mod seeding;
 mod spectrum;
 mod table;
 

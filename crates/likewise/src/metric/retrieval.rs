@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::neighbours::count_ranks;
-use super::points::{Points, Space, check_labels};
+use likewise_kernels::search::Ranking;
+
+use super::points::{Points, Space, check_labels, rows_by_class};
 use crate::{Error, Result};
 
 /// Embeddings with their classes: one side of a search.
@@ -52,7 +53,8 @@ impl Side<'_> {
     }
 }
 
-/// Calls `visit(query, ranks)` once for every query row, in any order: `ranks` are the 1-based
+/// Calls `visit(query, ranks)` once for every query row, classes in the order of
+/// their labels: `ranks` are the 1-based
 /// places, ascending, of the gallery rows with the query's label among all rows it is compared
 /// with, nearest first and, at equal distance, lower index first. With `same_rows` both sides are
 /// one split and a query is not compared with itself. Both sides are checked and of one dimension.
@@ -63,41 +65,24 @@ pub(super) fn rank_positives(
     space: Space,
     mut visit: impl FnMut(usize, &[u32]),
 ) {
+    let classes: BTreeMap<u32, Vec<u32>> = rows_by_class(gallery.labels)
+        .into_iter()
+        .map(|rows| (gallery.labels[rows[0] as usize], rows))
+        .collect();
+    let positives = |query: u32| {
+        let rows = classes.get(&queries.labels[query as usize]);
+        rows.map_or(&[][..], Vec::as_slice)
+    };
+    let searched = Points::new(queries.embeddings, queries.dim, space);
     let items = Points::new(gallery.embeddings, gallery.dim, space);
-    if same_rows {
-        count_ranks(&items, gallery.labels, space, visit);
-        return;
-    }
-    let mut rows_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for (row, &label) in gallery.labels.iter().enumerate() {
-        rows_of.entry(label).or_default().push(row);
-    }
-    let items = items.pack(0..gallery.labels.len());
-    let points = Points::new(queries.embeddings, queries.dim, space);
-    for (query, label) in queries.labels.iter().enumerate() {
-        let Some(positives) = rows_of.get(label) else {
-            visit(query, &[]);
-            continue;
-        };
-        let row: Vec<f64> = points.row(query).collect();
-        visit(query, &ranks_of(positives, &items.scores_to(&row, space)));
-    }
-}
-
-/// Places of `positives` when all rows are ordered by score, then by index.
-fn ranks_of(positives: &[usize], scores: &[f64]) -> Vec<u32> {
-    let before = |a: usize, b: usize| scores[a].total_cmp(&scores[b]).then(a.cmp(&b)).is_lt();
-    let mut ordered = positives.to_vec();
-    ordered.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]).then(a.cmp(&b)));
-    // Rows that come after exactly i positives, a positive itself among them.
-    let mut after = vec![0u32; ordered.len() + 1];
-    for row in 0..scores.len() {
-        after[ordered.partition_point(|&positive| before(positive, row))] += 1;
-    }
-    let mut rank = 0;
-    let cumulated = after.into_iter().take(ordered.len()).map(|rows| {
-        rank += rows;
-        rank
+    let ranking = Ranking {
+        queries: searched.rows(),
+        gallery: items.rows(),
+        score: space.score(),
+        same: same_rows,
+    };
+    let order = rows_by_class(queries.labels).concat();
+    ranking.visit(&order, positives, |query, ranks| {
+        visit(query as usize, ranks)
     });
-    cumulated.collect()
 }

@@ -241,13 +241,13 @@ fn intra_value(split: &Split<'_>) -> Option<f64> {
 
 /// Mean of 1 − cos over ordered pairs of a class: the sum of all cosines is the squared length of
 /// the sum of the unit vectors. NaN for one row, or with a row of zeros.
-fn class_distance(split: &Split<'_>, class: &[usize]) -> f64 {
+fn class_distance(split: &Split<'_>, class: &[u32]) -> f64 {
     if class.len() == 1 {
         return f64::NAN;
     }
     let mut sum = vec![0.0; split.dim];
     for &row in class {
-        let row = &split.embeddings[row * split.dim..][..split.dim];
+        let row = &split.embeddings[row as usize * split.dim..][..split.dim];
         let squares = row.iter().map(|&value| f64::from(value).powi(2));
         let norm = squares.sum::<f64>().sqrt();
         sum.iter_mut()

@@ -1,9 +1,9 @@
-//! The inner product all of this module's arithmetic is done with: a few rows times a panel of
+//! The inner product convolutions and exact search are made of: a few rows times a panel of
 //! columns, held in vector registers. It is plain safe code that the compiler vectorises once for
 //! each instruction set; sums run over the depth in order, so every fused instruction set gives
 //! the same bits.
 
-use crate::simd::{InstructionSet, instruction_set};
+use crate::simd::{Instructions, vectorized};
 
 /// Columns of a panel: two AVX-512 registers, four AVX2 ones.
 pub const COLUMNS: usize = 32;
@@ -22,42 +22,35 @@ impl Lanes {
 
 /// `tile += rows · panel`: row `r`, column `j` gains `Σ_k rows[r][k] · panel[k][j]`. Every row is
 /// at least as long as the panel.
-#[cfg_attr(
-    target_arch = "x86_64",
-    expect(
-        unsafe_code,
-        reason = "calls code for instructions the processor was found to have"
-    )
-)]
 pub fn multiply_add(rows: [&[f32]; ROWS], panel: &[Lanes], tile: &mut [Lanes; ROWS]) {
-    match instruction_set() {
-        // SAFETY: `instruction_set` has found these instructions on this processor.
-        #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx512 => unsafe { multiply_add_avx512(rows, panel, tile) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx2 => unsafe { multiply_add_avx2(rows, panel, tile) },
-        InstructionSet::Baseline => {
-            blocks::<4, 8, { cfg!(target_arch = "aarch64") }>(rows, panel, tile);
-        }
+    dispatched(rows, panel, tile);
+}
+
+vectorized! {
+    fn dispatched<I>(rows: [&[f32]; ROWS], panel: &[Lanes], tile: &mut [Lanes; ROWS]) {
+        multiply_add_with::<I>(rows, panel, tile);
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-fn multiply_add_avx512(rows: [&[f32]; ROWS], panel: &[Lanes], tile: &mut [Lanes; ROWS]) {
-    blocks::<8, 32, true>(rows, panel, tile);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn multiply_add_avx2(rows: [&[f32]; ROWS], panel: &[Lanes], tile: &mut [Lanes; ROWS]) {
-    blocks::<4, 16, true>(rows, panel, tile);
+/// [`multiply_add`] for callers that are compiled for each instruction set themselves.
+#[inline(always)]
+pub fn multiply_add_with<I: Instructions>(
+    rows: [&[f32]; ROWS],
+    panel: &[Lanes],
+    tile: &mut [Lanes; ROWS],
+) {
+    if I::WIDE {
+        blocks::<8, 32, I>(rows, panel, tile);
+    } else if I::FUSED {
+        blocks::<4, 16, I>(rows, panel, tile);
+    } else {
+        blocks::<4, 8, I>(rows, panel, tile);
+    }
 }
 
 /// Splits the tile into blocks of `R`×`L` that fit the register file.
 #[inline(always)]
-pub(super) fn blocks<const R: usize, const L: usize, const FUSED: bool>(
+pub(super) fn blocks<const R: usize, const L: usize, I: Instructions>(
     rows: [&[f32]; ROWS],
     panel: &[Lanes],
     tile: &mut [Lanes; ROWS],
@@ -65,13 +58,13 @@ pub(super) fn blocks<const R: usize, const L: usize, const FUSED: bool>(
     for (block, tile) in tile.chunks_exact_mut(R).enumerate() {
         let rows: [&[f32]; R] = std::array::from_fn(|r| &rows[block * R + r][..panel.len()]);
         for from in (0..COLUMNS).step_by(L) {
-            block_multiply_add::<R, L, FUSED>(rows, panel, from, tile);
+            block_multiply_add::<R, L, I>(rows, panel, from, tile);
         }
     }
 }
 
 #[inline(always)]
-fn block_multiply_add<const R: usize, const L: usize, const FUSED: bool>(
+fn block_multiply_add<const R: usize, const L: usize, I: Instructions>(
     rows: [&[f32]; R],
     panel: &[Lanes],
     from: usize,
@@ -89,11 +82,7 @@ fn block_multiply_add<const R: usize, const L: usize, const FUSED: bool>(
         for r in 0..R {
             let value = rows[r][k];
             for l in 0..L {
-                sums[r][l] = if FUSED {
-                    value.mul_add(columns[l], sums[r][l])
-                } else {
-                    value * columns[l] + sums[r][l]
-                };
+                sums[r][l] = I::multiply_add(value, columns[l], sums[r][l]);
             }
         }
     }
