@@ -229,7 +229,7 @@ fn queries_against_a_gallery() {
         "{text}"
     );
     assert!(
-        text.contains("1 queries have no item of their class in the gallery"),
+        text.contains("queries whose class is not in the gallery: 1"),
         "{text}"
     );
 }

@@ -83,6 +83,6 @@ pub(super) fn rank_positives(
     };
     let order = rows_by_class(queries.labels).concat();
     ranking.visit(&order, positives, |query, ranks| {
-        visit(query as usize, ranks)
+        visit(query as usize, ranks);
     });
 }

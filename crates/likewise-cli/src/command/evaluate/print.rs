@@ -123,13 +123,13 @@ fn notes(input: &Input, result: &Evaluated) -> Result<()> {
     let unmatched = result.classes.unmatched_queries();
     if unmatched > 0 {
         let what = if input.gallery.is_some() {
-            "queries have no item of their class in the gallery"
+            "queries whose class is not in the gallery"
         } else {
-            "images are the only one of their class"
+            "images that are the only one of their class"
         };
         outln!(
-            "{unmatched} {what}: misses of recall@k, 0 in mAP, mAP_lim, mAP_1000 and mAP_c, left \
-             out of the other retrieval metrics"
+            "{what}: {unmatched} (misses of recall@k, 0 in mAP, mAP_lim, mAP_1000 and mAP_c, left out \
+             of the other retrieval metrics)"
         );
     }
     Ok(())
