@@ -125,16 +125,45 @@ pub struct Evaluate {
     /// Integer labels [N], as .npy, .safetensors or text with one per line.
     #[arg(long, value_name = "FILE", requires = "embeddings")]
     pub labels: Option<PathBuf>,
+    /// Embeddings to search instead of those of the queries, which --embeddings then holds.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "embeddings",
+        requires = "gallery_labels"
+    )]
+    pub gallery_embeddings: Option<PathBuf>,
+    /// Integer labels of the gallery, numbered as those of the queries.
+    #[arg(long, value_name = "FILE", requires = "gallery_embeddings")]
+    pub gallery_labels: Option<PathBuf>,
     /// Metrics to compute, separated by commas; all by default.
     #[arg(long, value_name = "METRICS", value_delimiter = ',')]
     pub metrics: Vec<String>,
+    /// Also print retrieval metrics with equal weight for every class (macro average).
+    #[arg(long = "macro")]
+    pub macro_average: bool,
+    /// Write retrieval metrics of each class to this CSV file.
+    #[arg(long, value_name = "FILE")]
+    pub per_class: Option<PathBuf>,
+    /// Times the classes are drawn again for confidence intervals; 0: no intervals.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub resamples: u32,
+    /// Confidence of the intervals.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    pub confidence: f64,
+    /// Print what other programs would say about these embeddings, and why they differ.
+    #[arg(
+        long,
+        conflicts_with_all = ["gallery_embeddings", "metrics", "per_class", "macro_average"]
+    )]
+    pub conformance: bool,
     /// Split of the run to evaluate.
     #[arg(long, value_name = "SPLIT", default_value = "test")]
     pub split: String,
-    /// Seed of k-means.
+    /// Seed of k-means and of the intervals.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Print one JSON object, its keys the names of the metrics.
+    /// Print one JSON object, its keys the names of the metrics; `details` holds the rest.
     #[arg(long)]
     pub json: bool,
 }

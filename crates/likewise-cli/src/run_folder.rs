@@ -15,7 +15,7 @@ use likewise::train::CheckpointState;
 use crate::history::{History, Record};
 use crate::output;
 
-pub use tensors::{read_embeddings, write_embeddings};
+pub use tensors::{read_class_names, read_embeddings, write_embeddings};
 
 const LOCK_ATTEMPTS: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);

@@ -117,6 +117,11 @@ impl LoaderSource {
         Ok(self.dataset.read(index)?)
     }
 
+    /// The name of each label of a split.
+    pub fn class_names(&self, split: Split) -> &[String] {
+        &self.dataset.split(split).class_names
+    }
+
     /// The class name of a row of a split.
     pub fn class_name(&self, split: Split, row: usize) -> String {
         let items = self.dataset.split(split);

@@ -26,6 +26,8 @@ pub enum Purpose {
     Toy = 7,
     /// Choices that only concern a picture: queries shown, projections.
     Report = 8,
+    /// Classes drawn again for the confidence intervals of metrics; the batch is the resample.
+    Bootstrap = 9,
 }
 
 /// The generator of (seed, purpose, epoch, batch, item). Equal arguments give equal numbers on

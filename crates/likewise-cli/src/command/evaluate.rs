@@ -1,118 +1,118 @@
 //! `likewise evaluate`.
 
 mod arrays;
+mod conformance;
+mod input;
+mod per_class;
+mod print;
 
-use anyhow::{Result, bail};
-use likewise::metric::{self, METRICS, MetricSet};
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use likewise::metric::{
+    self, Averaging, Bootstrap, ClassValues, Interval, METRICS, MetricName, MetricSet,
+    MetricValues, Side,
+};
 use likewise::train::EmbeddedSplit;
-use serde_json::json;
 
-use super::train::unit;
 use crate::args::Evaluate;
-use crate::output::outln;
-use crate::run_folder::{read_embeddings, read_recipe};
+use input::Input;
 
 /// Computes metrics of a finished run, or of embeddings and labels from files.
 pub fn run(options: &Evaluate) -> Result<()> {
-    let stored = match (&options.run, &options.embeddings, &options.labels) {
-        (Some(run), _, _) => from_run(run, &options.split)?,
-        (None, Some(embeddings), Some(labels)) => {
-            let (values, dim) = arrays::matrix(embeddings)?;
-            let rows = values.len() / dim;
-            let labels_of = arrays::labels(labels)?;
-            if labels_of.len() != rows {
-                bail!(
-                    "{} has {rows} rows, but {} has {} labels",
-                    embeddings.display(),
-                    labels.display(),
-                    labels_of.len()
-                );
-            }
-            EmbeddedSplit {
-                values,
-                dim,
-                labels: labels_of,
-                rows: (0..rows).collect(),
-            }
-        }
-        _ => bail!("give the folder of a run, or --embeddings FILE with --labels FILE"),
-    };
-    let request = if options.metrics.is_empty() {
-        every_metric()
-    } else {
-        MetricSet::parse(&options.metrics)?
-    };
-    let values = metric::evaluate(
-        &stored.values,
-        stored.dim,
-        &stored.labels,
-        &request,
-        options.seed,
-    )?;
+    let input = Input::read(options)?;
+    if options.conformance {
+        return conformance::run(&input, options);
+    }
+    let result = Evaluated::new(&input, options)?;
+    if let Some(file) = &options.per_class {
+        per_class::write(file, &input, &result.classes)?;
+    }
     if options.json {
-        outln!("{}", json!(values));
-        return Ok(());
+        print::json(&input, &result, options)
+    } else {
+        print::text(&input, &result, options)
     }
-    let classes: std::collections::BTreeSet<u32> = stored.labels.iter().copied().collect();
-    outln!(
-        "{} images of {} classes, {} dimensions",
-        stored.labels.len(),
-        classes.len(),
-        stored.dim
-    );
-    for (&name, &value) in &values.scalars {
-        outln!("{:30} {:>11}", name.to_string(), unit(name).text(value));
-    }
-    Ok(())
 }
 
-fn from_run(run: &std::path::Path, split: &str) -> Result<EmbeddedSplit> {
-    read_recipe(run)?;
-    let folder = run.join("embeddings");
-    let file = folder.join(format!("{split}.safetensors"));
-    if !file.exists() {
-        let mut found: Vec<String> = std::fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| {
-                entry
-                    .ok()?
-                    .path()
-                    .file_stem()
-                    .map(|stem| stem.to_string_lossy().into_owned())
-            })
-            .collect();
-        found.sort();
-        if found.is_empty() {
-            bail!(
-                "{} has no embeddings yet: finish it with likewise train --resume",
-                run.display()
-            );
-        }
-        bail!(
-            "{} has no embeddings `{split}`; it has: {}",
-            run.display(),
-            found.join(", ")
-        );
-    }
-    read_embeddings(&file)
+/// All there is to print.
+struct Evaluated {
+    values: MetricValues,
+    classes: ClassValues,
+    /// Intervals of metrics averaged over queries.
+    intervals: BTreeMap<MetricName, Interval>,
+    /// Intervals of metrics averaged over classes.
+    class_intervals: BTreeMap<MetricName, Interval>,
 }
 
-/// Every metric of the table, with the numbers of neighbours and offsets in common use.
-fn every_metric() -> MetricSet {
-    let mut set = MetricSet::default();
-    let more = METRICS
+impl Evaluated {
+    fn new(input: &Input, options: &Evaluate) -> Result<Self> {
+        let requested = requested(input, options)?;
+        let split = &input.queries;
+        let (values, classes) = match &input.gallery {
+            Some(gallery) => {
+                metric::evaluate_query_gallery(side(split), side(gallery), &requested)?
+            }
+            None => metric::evaluate_by_class(
+                &split.values,
+                split.dim,
+                &split.labels,
+                &requested,
+                options.seed,
+            )?,
+        };
+        let intervals = |averaging| {
+            let how = Bootstrap {
+                resamples: options.resamples,
+                confidence: options.confidence,
+                seed: options.seed,
+            };
+            match options.resamples {
+                0 => Ok(BTreeMap::new()),
+                _ => classes.intervals(averaging, &how),
+            }
+        };
+        Ok(Self {
+            intervals: intervals(Averaging::Queries)?,
+            class_intervals: if options.macro_average || options.json {
+                intervals(Averaging::Classes)?
+            } else {
+                BTreeMap::new()
+            },
+            values,
+            classes,
+        })
+    }
+}
+
+fn side(split: &EmbeddedSplit) -> Side<'_> {
+    Side {
+        embeddings: &split.values,
+        dim: split.dim,
+        labels: &split.labels,
+    }
+}
+
+/// The metrics asked for; by default every metric of the table that there can be, with the numbers
+/// of neighbours and offsets in common use.
+fn requested(input: &Input, options: &Evaluate) -> Result<MetricSet> {
+    if !options.metrics.is_empty() {
+        return Ok(MetricSet::parse(&options.metrics)?);
+    }
+    let table = METRICS
         .iter()
-        .map(|metric| metric.name.replace("@k", "@8").replace("@m", "@1"));
-    let more = more.chain([
-        "recall@10".into(),
-        "recall@100".into(),
-        "recall@1000".into(),
-    ]);
-    for name in more {
-        if let Ok(name) = name.parse() {
-            set.insert(name);
-        }
-    }
-    set
+        .map(|metric| metric.name.replace("@k", "@1").replace("@m", "@1"));
+    let more = [
+        "recall@8",
+        "recall@10",
+        "recall@100",
+        "recall@1000",
+        "precision@10",
+    ];
+    let named = MetricSet::parse(table.chain(more.map(String::from)))?;
+    let all = MetricSet::default();
+    let all = all.iter().chain(named.iter());
+    Ok(all
+        .filter(|name| input.gallery.is_none() || name.is_retrieval())
+        .collect())
 }

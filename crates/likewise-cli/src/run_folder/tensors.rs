@@ -1,5 +1,6 @@
 //! Named tensors and embeddings as safetensors files.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -22,8 +23,16 @@ pub fn read_tensors(path: &Path) -> Result<StateDict> {
     state::from_safetensors(&bytes).with_context(|| format!("{} is damaged", path.display()))
 }
 
-/// Writes embeddings `[N, D]`, labels `[N]` and each row's place in its split `[N]`.
-pub fn write_embeddings(path: &Path, embedded: &EmbeddedSplit) -> Result<()> {
+/// Key of the names of classes, a JSON list, among the words of an embedding file.
+const CLASS_NAMES: &str = "class_names";
+
+/// Writes embeddings `[N, D]`, labels `[N]`, each row's place in its split `[N]`, and the name of
+/// each label.
+pub fn write_embeddings(
+    path: &Path,
+    embedded: &EmbeddedSplit,
+    class_names: &[String],
+) -> Result<()> {
     let rows = embedded.labels.len();
     let values: Vec<u8> = embedded
         .values
@@ -48,7 +57,23 @@ pub fn write_embeddings(path: &Path, embedded: &EmbeddedSplit) -> Result<()> {
         ("labels", TensorView::new(Dtype::I64, vec![rows], &labels)?),
         ("rows", TensorView::new(Dtype::I64, vec![rows], &places)?),
     ];
-    output::write(path, &safetensors::serialize(views, None)?)
+    let names = serde_json::to_string(class_names)?;
+    let words = HashMap::from([(CLASS_NAMES.to_owned(), names)]);
+    output::write(path, &safetensors::serialize(views, Some(words))?)
+}
+
+/// The name of each label that [`write_embeddings`] wrote; empty if it wrote none.
+pub fn read_class_names(path: &Path) -> Result<Vec<String>> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes)
+        .with_context(|| format!("{} is damaged", path.display()))?;
+    let names = header
+        .metadata()
+        .as_ref()
+        .and_then(|words| words.get(CLASS_NAMES));
+    Ok(names
+        .and_then(|names| serde_json::from_str(names).ok())
+        .unwrap_or_default())
 }
 
 /// Reads what [`write_embeddings`] wrote.

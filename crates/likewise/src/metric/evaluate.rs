@@ -1,21 +1,21 @@
-//! All requested metrics of one split in one go: what several of them need (ranks of positives,
+//! All requested metrics in one go: what several of them need (ranks of positives,
 //! a clustering, the singular values) is computed once, and only if one of them is requested.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::average_precision::{self as ap, QueryRanks};
+use super::average_precision::QueryRanks;
+use super::class_values::{Averaging, ClassValues};
 use super::clustering::{Contingency, EntropyMean};
 use super::distances::class_distances_checked;
 use super::kmeans::{ITERATIONS, Start, cluster};
 use super::name::{MetricName, MetricSet};
-use super::neighbours::count_ranks;
 use super::points::{Points, Space, check_embeddings, check_labels, rows_by_class};
-use super::recall::recall_at;
+use super::retrieval::{Side, rank_positives};
 use super::spectrum::{FLOOR, normalized_spectrum, singular_values, spectral_decay};
 use super::table::Quantity;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Results of one evaluation. In JSON an object whose keys are the canonical names of the metrics;
 /// notes are left out.
@@ -100,14 +100,34 @@ pub fn evaluate(
     requested: &MetricSet,
     seed: u64,
 ) -> Result<MetricValues> {
+    Ok(evaluate_by_class(embeddings, dim, labels, requested, seed)?.0)
+}
+
+/// [`evaluate`], with the requested retrieval metrics class by class.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_by_class(
+    embeddings: &[f32],
+    dim: usize,
+    labels: &[u32],
+    requested: &MetricSet,
+    seed: u64,
+) -> Result<(MetricValues, ClassValues)> {
     check_labels(labels, check_embeddings(embeddings, dim)?)?;
+    let side = Side {
+        embeddings,
+        dim,
+        labels,
+    };
+    let mut values = MetricValues::default();
+    let classes = retrieval(side, side, true, requested, &mut values);
     let split = Split {
         embeddings,
         dim,
         labels,
         seed,
     };
-    let mut values = MetricValues::default();
     for space in [Space::Euclidean, Space::Cosine] {
         let names = |family: Family| -> Vec<MetricName> {
             requested
@@ -115,7 +135,6 @@ pub fn evaluate(
                 .filter(|name| name.space() == Some(space) && Family::of(*name) == family)
                 .collect()
         };
-        split.retrieval(space, &names(Family::Retrieval), &mut values);
         split.clustering(space, &names(Family::Clustering), &mut values);
         split.density(space, &names(Family::Density), &mut values);
     }
@@ -124,7 +143,90 @@ pub fn evaluate(
         .filter(|name| Family::of(*name) == Family::Spectrum)
         .collect();
     split.spectrum(&spectral, &mut values)?;
-    Ok(values)
+    Ok((values, classes))
+}
+
+/// Retrieval metrics of `queries` against a separate `gallery`, as In-Shop Clothes (Liu et al.
+/// 2016) is evaluated: every gallery row is a candidate, none is left out. The positives of a
+/// query (R of MAP@R and R-precision, and the class size of the mAP family) are the gallery rows
+/// of its class. A query without any is a miss of Recall@k and of the mAP family, and does not
+/// count in the other metrics; [`ClassValues::unmatched_queries`] says how many there are. Time
+/// O(Q·G·D), memory O((Q + G)·D).
+///
+/// # Errors
+/// A side without rows, sides of different dimensions, NaN or infinity (the row is named), a
+/// number of labels that is not that of rows, or a metric that describes one set of embeddings.
+pub fn evaluate_query_gallery(
+    queries: Side<'_>,
+    gallery: Side<'_>,
+    requested: &MetricSet,
+) -> Result<(MetricValues, ClassValues)> {
+    let of_one_set = |name: &MetricName| !name.is_retrieval();
+    if let Some(name) = requested.iter().find(of_one_set) {
+        return Err(Error::Recipe(format!(
+            "`{name}` describes one set of embeddings, so queries with a separate gallery have \
+             no such value: leave it out, or evaluate the gallery by itself"
+        )));
+    }
+    queries.check("query")?;
+    gallery.check("gallery")?;
+    if queries.dim != gallery.dim {
+        return Err(Error::Data(format!(
+            "the query embeddings have {} dimensions, those of the gallery {}: both must come \
+             from the same network",
+            queries.dim, gallery.dim
+        )));
+    }
+    let mut values = MetricValues::default();
+    let classes = retrieval(queries, gallery, false, requested, &mut values);
+    Ok((values, classes))
+}
+
+/// Computes the retrieval metrics of `requested` into `values`, and returns them by class.
+fn retrieval(
+    queries: Side<'_>,
+    gallery: Side<'_>,
+    same_rows: bool,
+    requested: &MetricSet,
+    values: &mut MetricValues,
+) -> ClassValues {
+    let of_queries: MetricSet = requested
+        .iter()
+        .filter(|name| name.is_retrieval())
+        .map(MetricName::of_queries)
+        .collect();
+    let names: Vec<MetricName> = of_queries.iter().collect();
+    let mut classes = ClassValues::new(names.clone(), queries.labels);
+    for space in [Space::Euclidean, Space::Cosine] {
+        let of_space = |&column: &usize| names[column].space() == Some(space);
+        let columns: Vec<usize> = (0..names.len()).filter(of_space).collect();
+        if columns.is_empty() {
+            continue;
+        }
+        rank_positives(queries, gallery, same_rows, space, |query, ranks| {
+            let ranks = QueryRanks {
+                ranks,
+                in_gallery: same_rows,
+            };
+            classes.add(queries.labels[query], ranks, &columns);
+        });
+    }
+    let reason = if same_rows {
+        "no class of this split has two members"
+    } else {
+        "no query has its class in the gallery"
+    };
+    for name in requested.iter().filter(|name| name.is_retrieval()) {
+        let value = match name.quantity() {
+            Quantity::WorstClassRecall => {
+                let worst = classes.worst(name);
+                worst.map(|worst| worst.value)
+            }
+            _ => classes.mean(name, Averaging::Queries),
+        };
+        values.insert(name, value, reason);
+    }
+    classes
 }
 
 /// Metrics that share their costly part.
@@ -149,6 +251,14 @@ impl Family {
     }
 }
 
+impl MetricName {
+    /// Whether the metric looks at ranked lists only, so that it can be computed for queries
+    /// against a separate gallery, class by class, and with an interval.
+    pub fn is_retrieval(self) -> bool {
+        Family::of(self) == Family::Retrieval
+    }
+}
+
 struct Split<'a> {
     embeddings: &'a [f32],
     dim: usize,
@@ -157,26 +267,6 @@ struct Split<'a> {
 }
 
 impl Split<'_> {
-    fn retrieval(&self, space: Space, names: &[MetricName], values: &mut MetricValues) {
-        if names.is_empty() {
-            return;
-        }
-        let mut means = vec![Mean::default(); names.len()];
-        let points = Points::new(self.embeddings, self.dim, space);
-        count_ranks(&points, self.labels, space, |_, ranks| {
-            let query = QueryRanks {
-                ranks,
-                rows: self.labels.len(),
-            };
-            for (mean, &name) in means.iter_mut().zip(names) {
-                mean.add(of_query(name, query));
-            }
-        });
-        for (mean, &name) in means.into_iter().zip(names) {
-            values.insert(name, mean.value(), "no class of this split has two members");
-        }
-    }
-
     fn clustering(&self, space: Space, names: &[MetricName], values: &mut MetricValues) {
         if names.is_empty() {
             return;
@@ -253,40 +343,5 @@ impl Split<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// A retrieval metric of one query; none if the query does not count.
-fn of_query(name: MetricName, query: QueryRanks<'_>) -> Option<f64> {
-    match name.quantity() {
-        Quantity::PrecisionAt1 => ap::precision_at_1(query),
-        Quantity::MapAtR => ap::map_at_r(query),
-        Quantity::RPrecision => ap::r_precision(query),
-        Quantity::ApFull => ap::ap_full(query),
-        Quantity::MeanReciprocalRank => ap::reciprocal_rank(query),
-        Quantity::Map => Some(ap::map_upstream(query)),
-        Quantity::MapLim => Some(ap::map_lim(query)),
-        Quantity::Map1000 => Some(ap::map_1000(query)),
-        Quantity::MapC => Some(ap::map_c(query)),
-        _ => Some(recall_at(query, name.parameter().unsigned_abs())),
-    }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Mean {
-    sum: f64,
-    count: usize,
-}
-
-impl Mean {
-    fn add(&mut self, value: Option<f64>) {
-        if let Some(value) = value {
-            self.sum += value;
-            self.count += 1;
-        }
-    }
-
-    fn value(self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
     }
 }

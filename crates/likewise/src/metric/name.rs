@@ -37,6 +37,16 @@ impl MetricName {
         self.parameter
     }
 
+    /// The retrieval metric with a value for each query that this one is made of: itself, except
+    /// that the Recall@k of the worst class is made of Recall@k.
+    pub(super) fn of_queries(self) -> Self {
+        let quantity = match self.quantity {
+            Quantity::WorstClassRecall => Quantity::Recall,
+            quantity => quantity,
+        };
+        Self { quantity, ..self }
+    }
+
     /// The metric's line in the table.
     pub fn metric(self) -> &'static Metric {
         &METRICS[self.quantity as usize]

@@ -1,9 +1,10 @@
 //! Exact neighbour search. Retrieval metrics need no neighbour list: the ranks of a query's
 //! positives say everything. The query is excluded by its index, so repeated rows are safe.
 
-use likewise_kernels::search::{Ranking, nearest};
+use likewise_kernels::search::nearest;
 
-use super::points::{Points, Space, check_embeddings, check_labels, rows_by_class};
+use super::points::{Points, Space, check_embeddings, check_labels};
+use super::retrieval::{Side, rank_positives};
 use crate::{Error, Result};
 
 /// Calls `visit(query, ranks)` once for every row: `ranks` are the 1-based places, ascending, of
@@ -24,32 +25,13 @@ pub fn positive_ranks(
     visit: impl FnMut(usize, &[u32]),
 ) -> Result<()> {
     check_labels(labels, check_embeddings(embeddings, dim)?)?;
-    count_ranks(&Points::new(embeddings, dim, space), labels, space, visit);
-    Ok(())
-}
-
-/// [`positive_ranks`] of checked points.
-pub(super) fn count_ranks(
-    points: &Points<'_>,
-    labels: &[u32],
-    space: Space,
-    mut visit: impl FnMut(usize, &[u32]),
-) {
-    let classes = rows_by_class(labels);
-    let mut class_of = vec![0; labels.len()];
-    for (class, rows) in classes.iter().enumerate() {
-        rows.iter().for_each(|&row| class_of[row as usize] = class);
-    }
-    let ranking = Ranking {
-        queries: points.rows(),
-        gallery: points.rows(),
-        score: space.score(),
-        same: true,
+    let side = Side {
+        embeddings,
+        dim,
+        labels,
     };
-    let positives = |query: u32| &classes[class_of[query as usize]][..];
-    ranking.visit(&classes.concat(), positives, |query, ranks| {
-        visit(query as usize, ranks);
-    });
+    rank_positives(side, side, true, space, visit);
+    Ok(())
 }
 
 /// One item of a neighbour list.

@@ -29,8 +29,10 @@ pub enum Parameter {
 pub enum Quantity {
     /// Hit rate among the k nearest.
     Recall,
-    /// Hit rate of the nearest, without classes of one.
-    PrecisionAt1,
+    /// Smallest hit rate of a class.
+    WorstClassRecall,
+    /// Share of positives among the k nearest.
+    Precision,
     /// Average precision within R, over R.
     MapAtR,
     /// Precision within R.
@@ -131,7 +133,7 @@ const fn score(
 }
 
 /// Every metric, in the order of reports.
-pub static METRICS: [Metric; 19] = [
+pub static METRICS: [Metric; 20] = [
     Metric {
         parameter: Parameter::Neighbours,
         ..score(
@@ -144,13 +146,29 @@ pub static METRICS: [Metric; 19] = [
              2016",
         )
     },
-    score(
-        "precision@1",
-        Quantity::PrecisionAt1,
-        "Precision@1",
-        "Share of queries whose nearest item is of their class; classes of one are skipped.",
-        MUSGRAVE,
-    ),
+    Metric {
+        parameter: Parameter::Neighbours,
+        ..score(
+            "worst_class_recall@k",
+            Quantity::WorstClassRecall,
+            "Worst class Recall@k",
+            "Smallest Recall@k of a class, over its own queries; classes without another item to \
+             find are left out.",
+            "Sagawa et al. 2020, Distributionally Robust Neural Networks (worst group)",
+        )
+    },
+    Metric {
+        parameter: Parameter::Neighbours,
+        ..score(
+            "precision@k",
+            Quantity::Precision,
+            "Precision@k",
+            "Mean over queries of the share of items of their class among the k nearest, divided \
+             by k even where the class or the list is shorter; classes of one are skipped.",
+            "Manning et al. 2008, Introduction to Information Retrieval, 8.4; at k = 1 Musgrave \
+             et al. 2020",
+        )
+    },
     score(
         "map_at_r",
         Quantity::MapAtR,

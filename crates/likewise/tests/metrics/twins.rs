@@ -133,7 +133,10 @@ fn retrieval_twin(name: &str, relevance: &[bool]) -> Option<f64> {
             relevance[..positives].iter().filter(|&&hit| hit).count() as f64 / positives as f64
         }
         "mean_reciprocal_rank" => 1.0 / (first? + 1) as f64,
-        "precision@1" => f64::from(u8::from(relevance[0])),
+        name if name.starts_with("precision@") => {
+            let k: usize = name[10..].parse().unwrap();
+            relevance.iter().take(k).filter(|&&hit| hit).count() as f64 / k as f64
+        }
         other => panic!("no twin for {other}"),
     };
     (positives > 0).then_some(value)
@@ -153,6 +156,8 @@ fn retrieval_metrics_equal_their_definitions() {
         "r_precision",
         "mean_reciprocal_rank",
         "precision@1",
+        "precision@3",
+        "precision@1000",
     ];
     for split in splits() {
         for (space, prefix) in SPACES.into_iter().zip(["e_", "c_"]) {

@@ -32,8 +32,8 @@ pub fn matrix(path: &Path) -> Result<(Vec<f32>, usize)> {
     }
 }
 
-/// Labels `[N]`, renumbered from 0 in increasing order.
-pub fn labels(path: &Path) -> Result<Vec<u32>> {
+/// Labels `[N]`.
+pub fn labels(path: &Path) -> Result<Vec<i64>> {
     let is_text = path
         .extension()
         .is_some_and(|extension| extension == "txt" || extension == "csv");
@@ -45,14 +45,7 @@ pub fn labels(path: &Path) -> Result<Vec<u32>> {
     if values.is_empty() {
         bail!("{}: no labels", path.display());
     }
-    let mut distinct = values.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let number = |value| distinct.partition_point(|&other| other < value);
-    values
-        .into_iter()
-        .map(|value| u32::try_from(number(value)).context("more classes than can be counted"))
-        .collect()
+    Ok(values)
 }
 
 fn array_labels(path: &Path) -> Result<Vec<i64>> {

@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
                 );
             }
             Event::Embedded { done, .. } => self.advance(done as u64, String::new()),
-            Event::Evaluated(evaluation) => self.evaluated(&evaluation)?,
+            Event::Evaluated(evaluation) => self.evaluated(&evaluation, source)?,
             Event::EpochStarted { epoch } => {
                 self.epoch_started = Instant::now();
                 self.epoch_images = 0;
@@ -293,7 +293,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn evaluated(&mut self, evaluation: &Evaluation) -> Result<()> {
+    fn evaluated(&mut self, evaluation: &Evaluation, source: &LoaderSource) -> Result<()> {
         self.end_task();
         let Evaluation {
             subject,
@@ -311,7 +311,7 @@ impl<'a> Session<'a> {
                 .folder
                 .path()
                 .join(format!("embeddings/{}{name}.safetensors", split.name()));
-            write_embeddings(&file, &evaluation.embedded)?;
+            write_embeddings(&file, &evaluation.embedded, source.class_names(split))?;
         }
         if subject == Subject::Training {
             let values: Vec<String> = evaluation

@@ -1,0 +1,85 @@
+//! open-metric-learning: leaves the query out by its identity. Its precision@k divides by the
+//! smaller of k and the number of positives, its MAP@k by the number of hits. `torch.topk` leaves the
+//! order of equally near neighbours open; here it is that of their indices.
+
+use super::super::average_precision::QueryRanks;
+use super::super::points::Space;
+use super::super::retrieval::{Side, rank_positives};
+use super::{Comparison, Program, Split, counted};
+use crate::Result;
+
+/// What is compared with.
+pub const NAMES: &[&str] = &["recall@1", "recall@10", "precision@10", "map_at_r"];
+
+const K: u32 = 10;
+
+pub fn compare(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
+    let side = Side {
+        embeddings: split.embeddings,
+        dim: split.dim,
+        labels: split.labels,
+    };
+    let (mut precision, mut map) = (0.0, 0.0);
+    rank_positives(side, side, true, Space::Euclidean, |_, ranks| {
+        let query = QueryRanks {
+            ranks,
+            in_gallery: true,
+        };
+        precision += precision_at(query, K, split.labels.len() - 1);
+        map += map_at(query, K);
+    });
+    let queries = split.labels.len() as f64;
+    let program = Program::OpenMetricLearning;
+    for (theirs, ours) in [("cmc@1", "recall@1"), ("cmc@10", "recall@10")] {
+        let value = split.values.get(ours);
+        let equal_when = "no two neighbours are equally near";
+        let mut row = split.compare(program, (theirs, value), ours, equal_when, String::new)?;
+        if split.repeated() > 0 {
+            let rows = counted(split.repeated(), "repeated row", "repeated rows");
+            row.reason = Some(format!(
+                "{rows}: it orders equally near neighbours as it happens, the value is by index"
+            ));
+        }
+        found.push(row);
+    }
+    let reason = || match split.singletons() {
+        0 => "its denominator is min(k, n − 1), so that a perfect ranking scores 1".into(),
+        singletons => format!(
+            "{}: 0 divided by 0 there",
+            counted(singletons, "class of one", "classes of one")
+        ),
+    };
+    found.push(split.compare(
+        program,
+        ("precision@10", Some(precision / queries)),
+        "precision@10",
+        "every class has more than k members",
+        reason,
+    )?);
+    let reason = || {
+        "it ranks the first k and divides by the hits among them: missing positives cost nothing"
+            .into()
+    };
+    found.push(split.compare(
+        program,
+        ("map@10", Some(map / queries)),
+        "map_at_r",
+        "the ranking is perfect and no class has one member",
+        reason,
+    )?);
+    Ok(())
+}
+
+/// NaN without positives, as there.
+fn precision_at(query: QueryRanks<'_>, k: u32, items: usize) -> f64 {
+    let k = (k as usize).min(items);
+    let hits = query.hits_within(k as u32);
+    hits as f64 / query.ranks.len().min(k) as f64
+}
+
+fn map_at(query: QueryRanks<'_>, k: u32) -> f64 {
+    match query.hits_within(k) {
+        0 => 0.0,
+        hits => query.precision_sum(k as usize) / hits as f64,
+    }
+}
