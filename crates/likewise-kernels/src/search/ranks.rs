@@ -117,14 +117,18 @@ impl Search<'_> {
             .collect();
         let bound = self.packed.bound();
         let error = self.frame.error(placed.norm, bound.norm, bound.bias);
-        let many = positives.len() > FEW;
         Counter {
             own,
             norm: placed.norm,
             before: vec![0; positives.len()],
-            bands: many
-                .then(|| offsets.iter().map(|&o| Band::new(o, error)).collect())
-                .unwrap_or_default(),
+            bands: if positives.len() > FEW {
+                offsets
+                    .iter()
+                    .map(|&offset| Band::new(offset, error))
+                    .collect()
+            } else {
+                Vec::new()
+            },
             offsets,
             positives,
             values,
