@@ -14,6 +14,8 @@
 //! step between fused ones. Shaders are checked by this
 //! crate's tests, against the limits that every WebGPU device has.
 
+mod assign_nearest;
+mod blocks;
 mod choice;
 #[allow(
     unsafe_code,
@@ -27,9 +29,13 @@ mod launch;
 mod log_sum_exp;
 mod pairwise_distance;
 mod parallel;
+mod rank_count;
 mod rows;
+mod score;
 mod simd;
+mod top_k;
 
+pub use assign_nearest::{assign_nearest, assign_nearest_twin};
 pub use choice::{
     choose_on_sphere, choose_on_sphere_twin, choose_uniform, choose_uniform_twin, choose_weighted,
     choose_weighted_twin, sphere_log_weight,
@@ -38,3 +44,6 @@ pub use conv::{Epilogue, batch_norm_train, conv2d};
 pub use gram::{gram, gram_twin};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
 pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};
+pub use rank_count::{rank_count, rank_count_twin};
+pub use score::Score;
+pub use top_k::{MOST, top_k, top_k_twin};

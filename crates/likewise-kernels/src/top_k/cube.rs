@@ -1,0 +1,107 @@
+//! The first rows on GPUs: `shaders/score_keys.wgsl` and `shaders/top_k.wgsl`.
+
+use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
+use burn::tensor::{DType, IntDType};
+
+use super::{MOST, TopK};
+use crate::blocks::{TILE, bindable, blocks, cast, float_rows, indices, workable};
+use crate::launch::{Shader, distinct, empty, launch_into};
+use crate::score::Score;
+
+/// Scores that are held at a time: 32 MiB.
+const SCORES: usize = 1 << 23;
+/// A list of this many rows is sorted for small k; narrowing it down further takes longer.
+const LIST: usize = 256;
+
+const KEYS: Shader = Shader {
+    name: "score_keys",
+    source: include_str!("../../../../shaders/score_keys.wgsl"),
+    workgroup: [16, 16],
+};
+
+const SELECT: Shader = Shader {
+    name: "top_k",
+    source: include_str!("../../../../shaders/top_k.wgsl"),
+    workgroup: [256, 1],
+};
+
+impl TopK for CubeBackend {
+    fn first_rows(
+        queries: CubeTensor,
+        gallery: CubeTensor,
+        own: CubeTensor,
+        k: usize,
+        score: Score,
+        dtype: IntDType,
+    ) -> (CubeTensor, CubeTensor) {
+        let [query_rows, components] = queries.meta.shape().dims();
+        let [gallery_rows, _] = gallery.meta.shape().dims();
+        let matrices = distinct([queries, gallery].map(into_contiguous).to_vec());
+        let (queries, gallery) = (&matrices[0], &matrices[1]);
+        let own = indices(own);
+
+        let part = bindable(components).min(gallery_rows);
+        let size = held(gallery_rows)
+            .min(bindable(components))
+            .min(workable(part, components))
+            .min(query_rows);
+        let keys = empty(queries, [size, gallery_rows], DType::U32);
+        let rows = empty(queries, [query_rows, k], DType::I32);
+        let scores = empty(queries, [query_rows, k], DType::F32);
+        for block in blocks(query_rows, size) {
+            let queries = float_rows(queries, block.clone());
+            write_keys(&queries, gallery, part, score, &keys);
+            let sizes = [
+                block.len() as u32,
+                gallery_rows as u32,
+                k as u32,
+                k.next_power_of_two().clamp(LIST, MOST) as u32,
+                block.start as u32,
+                0,
+                0,
+                0,
+            ];
+            let inputs = vec![keys.clone(), own.clone()];
+            let workgroups = block.len() as u32;
+            launch_into(SELECT, workgroups, inputs, &[&rows, &scores], sizes);
+        }
+        (cast(rows, dtype), scores)
+    }
+}
+
+/// Queries whose scores are held at a time: whole tiles, if there are many.
+fn held(gallery_rows: usize) -> usize {
+    let rows = SCORES / gallery_rows;
+    if rows < TILE {
+        rows.max(1)
+    } else {
+        rows / TILE * TILE
+    }
+}
+
+/// Writes the ordered scores of some queries, the gallery taken in parts of `part` rows.
+fn write_keys(
+    queries: &CubeTensor,
+    gallery: &CubeTensor,
+    part: usize,
+    score: Score,
+    keys: &CubeTensor,
+) {
+    let [query_rows, components] = queries.meta.shape().dims();
+    let gallery_rows = gallery.meta.shape()[0];
+    for rows in blocks(gallery_rows, part) {
+        let sizes = [
+            query_rows as u32,
+            rows.len() as u32,
+            components as u32,
+            score.word(),
+            rows.start as u32,
+            gallery_rows as u32,
+            0,
+            0,
+        ];
+        let tiles = (query_rows.div_ceil(TILE) * rows.len().div_ceil(TILE)) as u32;
+        let inputs = vec![queries.clone(), float_rows(gallery, rows)];
+        launch_into(KEYS, tiles, inputs, &[keys], sizes);
+    }
+}
