@@ -8,11 +8,6 @@ struct Sizes {
     centroid_rows: u32,
     components: u32,
     score: u32,
-    // Number of the first centroid. They may come in parts: each part but the first starts from the
-    // result of those before it.
-    offset: u32,
-    unused_0: u32,
-    unused_1: vec2<u32>,
 }
 
 @group(0) @binding(0)
@@ -135,7 +130,7 @@ fn main(
             let row = start + 4u * local.x + i;
             let nearer = (keys_of_columns[i] < best) & vec4(row < sizes.centroid_rows);
             best = select(best, keys_of_columns[i], nearer);
-            best_row = select(best_row, vec4(row + sizes.offset), nearer);
+            best_row = select(best_row, vec4(row), nearer);
         }
     }
 
@@ -151,10 +146,6 @@ fn main(
         if (point < sizes.point_rows) {
             var key = ABSENT;
             var row = ABSENT;
-            if (sizes.offset > 0u) {
-                key = ordered(bitcast<vec4<f32>>(vec4(score_bits[point]))).x;
-                row = nearest[point];
-            }
             for (var other = 0u; other < 16u; other++) {
                 let other_key = tile[other * PITCH + local.x][i];
                 let other_row = tile[(DEPTH + other) * PITCH + local.x][i];

@@ -10,10 +10,9 @@ struct Sizes {
     gallery_rows: u32,
     components: u32,
     positives: u32,
-    // Number of the first gallery row: the gallery may come in parts.
-    offset: u32,
     score: u32,
-    unused: vec2<u32>,
+    unused_0: u32,
+    unused_1: vec2<u32>,
 }
 
 @group(0) @binding(0)
@@ -151,7 +150,7 @@ fn main(
                 let column = 4u * local.x + i;
                 let row = gallery_first + column;
                 let absent = vec4(row >= sizes.gallery_rows)
-                    | (own_rows == vec4(i32(row + sizes.offset)));
+                    | (own_rows == vec4(i32(row)));
                 let key = select(keys_of_columns[i], vec4(ABSENT), absent);
                 tile[column % HALF * PITCH + local.y] = key;
             }
@@ -172,7 +171,7 @@ fn main(
             }
             var count = vec4(0u);
             for (var column = 0u; column < HALF; column++) {
-                let row = i32(gallery_first + half * HALF + column + sizes.offset);
+                let row = i32(gallery_first + half * HALF + column);
                 // The lower row comes first where scores are the same.
                 let tied = select(vec4(0u), vec4(1u), vec4(row) < place);
                 let before = tile[column * PITCH + local.x] < limit + tied;

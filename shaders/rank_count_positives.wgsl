@@ -8,10 +8,9 @@ struct Sizes {
     gallery_rows: u32,
     components: u32,
     positives: u32,
-    // Number of the first gallery row: the gallery may come in parts.
-    offset: u32,
     score: u32,
-    unused: vec2<u32>,
+    unused_0: u32,
+    unused_1: vec2<u32>,
 }
 
 @group(0) @binding(0)
@@ -57,18 +56,15 @@ fn main(
     if (place >= sizes.query_rows * sizes.positives) {
         return;
     }
-    if (sizes.offset == 0u) {
+    counts[place] = 0u;
+    let row = positives[place];
+    if (row < 0 || u32(row) >= sizes.gallery_rows) {
         keys[place] = 0u;
-        counts[place] = 0u;
-    }
-    // Padding and rows of other parts become large numbers.
-    let row = bitcast<u32>(positives[place]) - sizes.offset;
-    if (row >= sizes.gallery_rows) {
         return;
     }
 
     let query_first = place / sizes.positives * sizes.components;
-    let gallery_first = row * sizes.components;
+    let gallery_first = u32(row) * sizes.components;
     var score = 0.0;
     if (sizes.score == EUCLIDEAN) {
         for (var k = 0u; k < sizes.components; k++) {

@@ -7,10 +7,6 @@ struct Sizes {
     gallery_rows: u32,
     components: u32,
     score: u32,
-    // Number of the first gallery row, and of rows of the whole gallery: it may come in parts.
-    offset: u32,
-    columns: u32,
-    unused: vec2<u32>,
 }
 
 @group(0) @binding(0)
@@ -19,7 +15,7 @@ var<storage, read_write> queries: array<f32>;
 @group(0) @binding(1)
 var<storage, read_write> gallery: array<f32>;
 
-// [query_rows, columns]
+// [query_rows, gallery_rows]
 @group(0) @binding(2)
 var<storage, read_write> keys: array<u32>;
 
@@ -124,7 +120,7 @@ fn main(
         for (var j = 0u; j < 4u; j++) {
             let row = gallery_first + 4u * local.x + j;
             if (query < sizes.query_rows && row < sizes.gallery_rows) {
-                keys[query * sizes.columns + sizes.offset + row] = keys_of_columns[j][i];
+                keys[query * sizes.gallery_rows + row] = keys_of_columns[j][i];
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Rows of large matrices, some at a time, so that every buffer can be bound and no dispatch keeps
-//! a device busy for long.
+//! Rows of large matrices, some at a time, so that buffers stay small and no dispatch keeps a device
+//! busy for long. A tensor itself can always be bound: CubeCL allocates none that cannot.
 
 use std::ops::Range;
 
@@ -7,9 +7,7 @@ use burn::backend::ops::{FloatTensorOps, IntTensorOps};
 use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
 use burn::tensor::{DType, IntDType, Slice};
 
-/// Bytes that every WebGPU device can bind.
-const BINDING: usize = 128 << 20;
-/// Rows at most: tiles of pairs of that many rows can be numbered in 32 bits.
+/// Rows in a block at most.
 const ROWS: usize = 1 << 20;
 /// Components of pairs of rows that a dispatch adds up about: a few milliseconds of a fast device,
 /// a tenth of a second of a slow one.
@@ -22,11 +20,6 @@ pub fn blocks(rows: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..rows)
         .step_by(size)
         .map(move |first| first..(first + size).min(rows))
-}
-
-/// Rows of `columns` 32-bit elements that can be bound at once.
-pub fn bindable(columns: usize) -> usize {
-    (BINDING / (size_of::<u32>() * columns)).clamp(1, ROWS)
 }
 
 /// Rows to be paired with `others` rows of `components` in one dispatch: whole tiles.
@@ -80,10 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_fit_bindings_and_dispatches() {
-        assert_eq!(bindable(1), ROWS);
-        assert_eq!(bindable(2048), 16_384);
-        assert_eq!(bindable(1 << 30), 1);
+    fn blocks_have_whole_tiles() {
         assert_eq!(workable(1, 1), ROWS);
         assert_eq!(workable(1 << 20, 1 << 14), TILE);
     }

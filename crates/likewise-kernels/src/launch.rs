@@ -5,7 +5,7 @@ use burn::backend::wgpu::{
     CubeBackend, CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous,
 };
 use burn::backend::{Backend, Dispatch};
-use burn::tensor::{DType, Device, Shape};
+use burn::tensor::{DType, Device, Shape, Tensor};
 use cubecl::ir::attributes::BufferIOAttr;
 use cubecl::prelude::{CubeCount, KernelId};
 use cubecl::server::{KernelArguments, MetadataBindingInfo};
@@ -61,6 +61,14 @@ pub fn accepts(tensors: &[&FloatTensor<CubeBackend>]) -> bool {
 /// Whether CubeCL compiles to WGSL for this device.
 pub fn is_wgsl(device: &Device) -> bool {
     Dispatch::name(device.as_dispatch()).contains("wgpu<wgsl>")
+}
+
+/// Whether WGSL can be run on these matrices, and on others of `elements` elements: as [`accepts`].
+pub fn accepts_matrices(matrices: &[&Tensor<2>], elements: usize) -> bool {
+    matrices.iter().all(|matrix| {
+        matrix.dtype() == DType::F32 && u32::try_from(matrix.shape().num_elements()).is_ok()
+    }) && u32::try_from(elements).is_ok()
+        && matrices.iter().all(|matrix| is_wgsl(&matrix.device()))
 }
 
 /// Runs `shader` in `workgroups` workgroups on contiguous `inputs`, followed in its bindings by the

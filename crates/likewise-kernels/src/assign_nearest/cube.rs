@@ -5,7 +5,7 @@ use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
 use burn::tensor::{DType, IntDType};
 
 use super::AssignNearest;
-use crate::blocks::{TILE, bindable, blocks, cast, float_rows, workable};
+use crate::blocks::{TILE, blocks, cast, float_rows, workable};
 use crate::launch::{Shader, distinct, empty, launch_into};
 use crate::score::Score;
 
@@ -24,10 +24,9 @@ impl AssignNearest for CubeBackend {
     ) -> (CubeTensor, CubeTensor) {
         let [point_rows, components] = points.meta.shape().dims();
         let matrices = distinct([points, centroids].map(into_contiguous).to_vec());
-        let part = bindable(components).min(matrices[1].meta.shape()[0]);
-        let size = bindable(components).min(workable(part, components));
+        let size = workable(matrices[1].meta.shape()[0], components);
         let (mut rows, mut scores): (Vec<_>, Vec<_>) = blocks(point_rows, size)
-            .map(|block| nearest(float_rows(&matrices[0], block), &matrices[1], part, score))
+            .map(|block| nearest(float_rows(&matrices[0], block), &matrices[1], score))
             .unzip();
         let (rows, scores) = match rows.len() {
             1 => (rows.remove(0), scores.remove(0)),
@@ -37,30 +36,19 @@ impl AssignNearest for CubeBackend {
     }
 }
 
-/// The result for some points, the centroids taken in parts of `part` rows.
-fn nearest(
-    points: CubeTensor,
-    centroids: &CubeTensor,
-    part: usize,
-    score: Score,
-) -> (CubeTensor, CubeTensor) {
+/// The result for some points.
+fn nearest(points: CubeTensor, centroids: &CubeTensor, score: Score) -> (CubeTensor, CubeTensor) {
     let [point_rows, components] = points.meta.shape().dims();
     let rows = empty(&points, [point_rows], DType::I32);
     let scores = empty(&points, [point_rows], DType::F32);
-    for block in blocks(centroids.meta.shape()[0], part) {
-        let sizes = [
-            point_rows as u32,
-            block.len() as u32,
-            components as u32,
-            score.word(),
-            block.start as u32,
-            0,
-            0,
-            0,
-        ];
-        let workgroups = point_rows.div_ceil(TILE) as u32;
-        let inputs = vec![points.clone(), float_rows(centroids, block)];
-        launch_into(ASSIGN, workgroups, inputs, &[&rows, &scores], sizes);
-    }
+    let sizes = [
+        point_rows as u32,
+        centroids.meta.shape()[0] as u32,
+        components as u32,
+        score.word(),
+    ];
+    let workgroups = point_rows.div_ceil(TILE) as u32;
+    let inputs = vec![points, centroids.clone()];
+    launch_into(ASSIGN, workgroups, inputs, &[&rows, &scores], sizes);
     (rows, scores)
 }

@@ -10,7 +10,7 @@ use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Shape;
 use burn::tensor::{DType, Int, IntDType, Tensor};
 
-use crate::launch::is_wgsl;
+use crate::launch::accepts_matrices;
 use crate::score::{Score, with_components};
 use crate::top_k::top_k_twin;
 
@@ -27,8 +27,8 @@ pub fn assign_nearest(
     score: Score,
 ) -> (Tensor<1, Int>, Tensor<1>) {
     check(&points, &centroids);
-    let single = points.dtype() == DType::F32 && centroids.dtype() == DType::F32;
-    if points.dims()[0] == 0 || !single || !is_wgsl(&points.device()) {
+    let rows = points.dims()[0];
+    if rows == 0 || !accepts_matrices(&[&points, &centroids], rows) {
         return assign_nearest_twin(points, centroids, score);
     }
     let (points, centroids) = (points.inner(), centroids.inner());

@@ -5,7 +5,7 @@ use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
 use burn::tensor::{DType, IntDType};
 
 use super::RankCount;
-use crate::blocks::{TILE, bindable, blocks, cast, float_rows, indices, int_rows, workable};
+use crate::blocks::{TILE, blocks, cast, float_rows, indices, int_rows, workable};
 use crate::launch::{Shader, distinct, empty, launch_into};
 use crate::score::Score;
 
@@ -34,9 +34,7 @@ impl RankCount for CubeBackend {
         let [gallery_rows, _] = gallery.meta.shape().dims();
         let matrices = distinct([queries, gallery].map(into_contiguous).to_vec());
         let [positives, own] = [positives, own].map(indices);
-        let slots = positives.meta.shape()[1];
-        let part = bindable(components).min(gallery_rows);
-        let size = bindable(components.max(slots)).min(workable(part, components));
+        let size = workable(gallery_rows, components);
         let counts = blocks(query_rows, size).map(|rows| {
             let block = Block {
                 queries: float_rows(&matrices[0], rows.clone()),
@@ -45,7 +43,7 @@ impl RankCount for CubeBackend {
                 own: int_rows(&own, rows),
                 score,
             };
-            block.counts(part)
+            block.counts()
         });
         let mut counts: Vec<CubeTensor> = counts.collect();
         let counts = match counts.len() {
@@ -66,34 +64,26 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Counts of the gallery taken in parts of `part` rows.
-    fn counts(self, part: usize) -> CubeTensor {
+    fn counts(self) -> CubeTensor {
         let [query_rows, components] = self.queries.meta.shape().dims();
-        let slots = self.positives.meta.shape()[1];
+        let (gallery_rows, slots) = (self.gallery.meta.shape()[0], self.positives.meta.shape()[1]);
         let keys = empty(&self.queries, [query_rows, slots], DType::U32);
         let counts = empty(&self.queries, [query_rows, slots], DType::I32);
+        let [a, b, c, d] = [query_rows, gallery_rows, components, slots].map(|size| size as u32);
+        let sizes = [a, b, c, d, self.score.word(), 0, 0, 0];
 
-        let parts = || {
-            blocks(self.gallery.meta.shape()[0], part).map(|rows| {
-                let words = [query_rows, rows.len(), components, slots, rows.start];
-                let [a, b, c, d, e] = words.map(|word| word as u32);
-                let sizes = [a, b, c, d, e, self.score.word(), 0, 0];
-                (float_rows(self.gallery, rows), sizes)
-            })
-        };
-        // The scores of all positives have to be known before the first row is counted.
-        for (gallery, sizes) in parts() {
-            let workgroups = (query_rows * slots).div_ceil(256) as u32;
-            let inputs = vec![self.queries.clone(), gallery, self.positives.clone()];
-            launch_into(POSITIVES, workgroups, inputs, &[&keys, &counts], sizes);
-        }
-        for (gallery, sizes) in parts() {
-            let rows = gallery.meta.shape()[0];
-            let tiles = (query_rows.div_ceil(TILE) * rows.div_ceil(TILE)) as u32;
-            let (queries, positives) = (self.queries.clone(), self.positives.clone());
-            let inputs = vec![queries, gallery, positives, self.own.clone(), keys.clone()];
-            launch_into(COUNT, tiles, inputs, &[&counts], sizes);
-        }
+        let mut inputs = vec![self.queries, self.gallery.clone(), self.positives];
+        let workgroups = (query_rows * slots).div_ceil(256) as u32;
+        launch_into(
+            POSITIVES,
+            workgroups,
+            inputs.clone(),
+            &[&keys, &counts],
+            sizes,
+        );
+        inputs.extend([self.own, keys]);
+        let tiles = (query_rows.div_ceil(TILE) * gallery_rows.div_ceil(TILE)) as u32;
+        launch_into(COUNT, tiles, inputs, &[&counts], sizes);
         counts
     }
 }

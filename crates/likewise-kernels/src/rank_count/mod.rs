@@ -8,7 +8,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Int, IntDType, Tensor};
 
-use crate::launch::is_wgsl;
+use crate::launch::accepts_matrices;
 use crate::score::{Score, with_components};
 
 /// For each of the `positives` `[Q, P]` of the `queries` `[Q, D]`, the number of rows of the
@@ -38,8 +38,7 @@ pub fn rank_count(
     if positives.dims().contains(&0) || gallery.dims()[0] == 0 {
         return positives.zeros_like();
     }
-    let single = queries.dtype() == DType::F32 && gallery.dtype() == DType::F32;
-    if !single || !is_wgsl(&queries.device()) {
+    if !accepts_matrices(&[&queries, &gallery], positives.shape().num_elements()) {
         return twin::rank_count(queries, gallery, positives, own, score);
     }
     let dtype = queries.device().settings().int_dtype;

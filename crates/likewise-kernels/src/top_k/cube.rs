@@ -4,7 +4,7 @@ use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
 use burn::tensor::{DType, IntDType};
 
 use super::{MOST, TopK};
-use crate::blocks::{TILE, bindable, blocks, cast, float_rows, indices, workable};
+use crate::blocks::{TILE, blocks, cast, float_rows, indices, workable};
 use crate::launch::{Shader, distinct, empty, launch_into};
 use crate::score::Score;
 
@@ -40,17 +40,15 @@ impl TopK for CubeBackend {
         let (queries, gallery) = (&matrices[0], &matrices[1]);
         let own = indices(own);
 
-        let part = bindable(components).min(gallery_rows);
         let size = held(gallery_rows)
-            .min(bindable(components))
-            .min(workable(part, components))
+            .min(workable(gallery_rows, components))
             .min(query_rows);
         let keys = empty(queries, [size, gallery_rows], DType::U32);
         let rows = empty(queries, [query_rows, k], DType::I32);
         let scores = empty(queries, [query_rows, k], DType::F32);
         for block in blocks(query_rows, size) {
-            let queries = float_rows(queries, block.clone());
-            write_keys(&queries, gallery, part, score, &keys);
+            let some = float_rows(queries, block.clone());
+            write_keys(some, gallery, score, &keys);
             let sizes = [
                 block.len() as u32,
                 gallery_rows as u32,
@@ -79,29 +77,16 @@ fn held(gallery_rows: usize) -> usize {
     }
 }
 
-/// Writes the ordered scores of some queries, the gallery taken in parts of `part` rows.
-fn write_keys(
-    queries: &CubeTensor,
-    gallery: &CubeTensor,
-    part: usize,
-    score: Score,
-    keys: &CubeTensor,
-) {
+/// Writes the ordered scores of some queries.
+fn write_keys(queries: CubeTensor, gallery: &CubeTensor, score: Score, keys: &CubeTensor) {
     let [query_rows, components] = queries.meta.shape().dims();
     let gallery_rows = gallery.meta.shape()[0];
-    for rows in blocks(gallery_rows, part) {
-        let sizes = [
-            query_rows as u32,
-            rows.len() as u32,
-            components as u32,
-            score.word(),
-            rows.start as u32,
-            gallery_rows as u32,
-            0,
-            0,
-        ];
-        let tiles = (query_rows.div_ceil(TILE) * rows.len().div_ceil(TILE)) as u32;
-        let inputs = vec![queries.clone(), float_rows(gallery, rows)];
-        launch_into(KEYS, tiles, inputs, &[keys], sizes);
-    }
+    let sizes = [
+        query_rows as u32,
+        gallery_rows as u32,
+        components as u32,
+        score.word(),
+    ];
+    let tiles = (query_rows.div_ceil(TILE) * gallery_rows.div_ceil(TILE)) as u32;
+    launch_into(KEYS, tiles, vec![queries, gallery.clone()], &[keys], sizes);
 }

@@ -12,7 +12,7 @@ use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Shape;
 use burn::tensor::{DType, Int, IntDType, Tensor};
 
-use crate::launch::is_wgsl;
+use crate::launch::accepts_matrices;
 use crate::score::{Score, with_components};
 
 /// Rows that [`top_k`] finds for a query at most.
@@ -44,8 +44,7 @@ pub fn top_k(
     if queries.dims()[0] == 0 || gallery.dims()[0] == 0 {
         return nothing(&queries, k);
     }
-    let single = queries.dtype() == DType::F32 && gallery.dtype() == DType::F32;
-    if !single || !is_wgsl(&queries.device()) {
+    if !accepts_matrices(&[&queries, &gallery], queries.dims()[0] * k) {
         return twin::top_k(queries, gallery, own, k, score);
     }
     let dtype = queries.device().settings().int_dtype;

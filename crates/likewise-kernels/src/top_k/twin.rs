@@ -39,7 +39,10 @@ fn first(order: Order, own: Tensor<1, Int>, k: usize) -> (Tensor<2, Int>, Tensor
     }
     let ties = Tensor::cat(found, 1);
     let absent = ties.clone().equal_elem(ABSENT);
-    let rows = ties.remainder_scalar(gallery_rows);
+    // Not a remainder, which Burn 0.22.1 rounds on GPUs.
+    let no_number = ties.clone().greater_equal_elem(gallery_rows);
+    let rows = ties - no_number.int() * gallery_rows;
+    let rows = rows.mask_fill(absent.clone(), 0);
     let scores = order.raw.gather(1, rows.clone());
     (
         rows.mask_fill(absent.clone(), -1),
