@@ -3,13 +3,13 @@
 //
 // One workgroup serves one query. It narrows down the interval that the last of the wanted rows is
 // in, 8 bits of scores (then of row numbers) at a time, until a list can hold what comes before its
-// end; then it sorts the list. Workgroups past the last query leave at once.
+// end; then it finds the place of each in the list. Workgroups past the last query leave at once.
 
 struct Sizes {
     query_rows: u32,
     gallery_rows: u32,
     wanted: u32,
-    // What the list may hold at most: no less than `wanted`, a power of two.
+    // What the list may hold at most: no less than `wanted`, no more than CAPACITY.
     capacity: u32,
     // Number of the first query: they may come in parts.
     offset: u32,
@@ -39,8 +39,6 @@ var<storage, read> sizes: Sizes;
 const INVOCATIONS = 256u;
 const CAPACITY = 1024u;
 const INFINITY = 0x7f800000u;
-// Comes after every other.
-const ABSENT = 0xffffffffu;
 
 var<workgroup> histogram: array<atomic<u32>, 256>;
 var<workgroup> list_keys: array<u32, CAPACITY>;
@@ -134,47 +132,27 @@ fn main(
             }
         }
     }
-    let count = before + candidates;
-    var size = 1u;
-    while (size < count) {
-        size *= 2u;
-    }
-    for (var place = count + index; place < size; place += INVOCATIONS) {
-        list_keys[place] = ABSENT;
-        list_rows[place] = ABSENT;
-    }
     workgroupBarrier();
 
-    // A bitonic sort.
-    for (var width = 2u; width <= size; width *= 2u) {
-        for (var step = width / 2u; step > 0u; step /= 2u) {
-            for (var pair = index; pair < size / 2u; pair += INVOCATIONS) {
-                let low = 2u * pair - (pair & (step - 1u));
-                let high = low + step;
-                let low_key = list_keys[low];
-                let high_key = list_keys[high];
-                let low_row = list_rows[low];
-                let high_row = list_rows[high];
-                let greater = low_key > high_key || (low_key == high_key && low_row > high_row);
-                if (greater == ((low & width) == 0u)) {
-                    list_keys[low] = high_key;
-                    list_keys[high] = low_key;
-                    list_rows[low] = high_row;
-                    list_rows[high] = low_row;
-                }
-            }
-            workgroupBarrier();
+    // The place of each row in the list is the number of those that come before it.
+    let count = before + candidates;
+    let first_output = (sizes.offset + query) * sizes.wanted;
+    for (var place = index; place < count; place += INVOCATIONS) {
+        let key = list_keys[place];
+        let row = list_rows[place];
+        var rank = 0u;
+        for (var other = 0u; other < count; other++) {
+            let other_key = list_keys[other];
+            let earlier = other_key == key && list_rows[other] < row;
+            rank += select(0u, 1u, other_key < key || earlier);
+        }
+        if (rank < wanted) {
+            rows[first_output + rank] = i32(row);
+            score_bits[first_output + rank] = bits(key);
         }
     }
-
-    for (var place = index; place < sizes.wanted; place += INVOCATIONS) {
-        let output = (sizes.offset + query) * sizes.wanted + place;
-        if (place < wanted) {
-            rows[output] = i32(list_rows[place]);
-            score_bits[output] = bits(list_keys[place]);
-        } else {
-            rows[output] = -1;
-            score_bits[output] = INFINITY;
-        }
+    for (var place = wanted + index; place < sizes.wanted; place += INVOCATIONS) {
+        rows[first_output + place] = -1;
+        score_bits[first_output + place] = INFINITY;
     }
 }

@@ -1,6 +1,6 @@
 //! What makes a gallery row near to a query, and the scores of all pairs from tensor operations.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::blocks::blocks;
 
@@ -106,7 +106,8 @@ pub fn row_numbers(shape: [usize; 2], like: &Tensor<2>) -> Tensor<2, Int> {
 pub fn with_components(rows: Tensor<2>) -> Tensor<2> {
     let [count, components] = rows.dims();
     if components == 0 {
-        Tensor::zeros([count, 1], &rows.device())
+        // Not `Tensor::zeros`: beside empty tensors those of Burn 0.22.1 were undefined on GPUs.
+        Tensor::from_data(TensorData::zeros::<f32, _>([count, 1]), &rows.device())
     } else {
         rows
     }

@@ -3,14 +3,14 @@
 use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
 use burn::tensor::{DType, IntDType};
 
-use super::{MOST, TopK};
+use super::TopK;
 use crate::blocks::{TILE, blocks, cast, float_rows, indices, workable};
 use crate::launch::{Shader, distinct, empty, launch_into};
 use crate::score::Score;
 
 /// Scores that are held at a time: 32 MiB.
 const SCORES: usize = 1 << 23;
-/// A list of this many rows is sorted for small k; narrowing it down further takes longer.
+/// Rows that a list may hold for small k too; narrowing it down further takes longer.
 const LIST: usize = 256;
 
 const KEYS: Shader = Shader {
@@ -53,7 +53,7 @@ impl TopK for CubeBackend {
                 block.len() as u32,
                 gallery_rows as u32,
                 k as u32,
-                k.next_power_of_two().clamp(LIST, MOST) as u32,
+                k.max(LIST) as u32,
                 block.start as u32,
                 0,
                 0,
