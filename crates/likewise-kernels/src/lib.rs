@@ -1,6 +1,6 @@
 //! Burn operations with hand-written kernels.
 //!
-//! Each operation is a function on [`Tensor`](burn::tensor::Tensor)s, differentiable, that picks
+//! Each operation is a function on [`Tensor`](burn::tensor::Tensor)s, differentiable unless it says otherwise, that picks
 //! its form from the device at run time:
 //!
 //! | device | form |
@@ -46,4 +46,4 @@ pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
 pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};
 pub use rank_count::{rank_count, rank_count_twin};
 pub use score::Score;
-pub use top_k::{MOST, top_k, top_k_twin};
+pub use top_k::{LARGEST_K, top_k, top_k_twin};

@@ -1,5 +1,7 @@
 //! What makes a gallery row near to a query, and the scores of all pairs from tensor operations.
 
+use std::ops::Range;
+
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::blocks::blocks;
@@ -72,7 +74,7 @@ impl Order {
         queries: &Tensor<2>,
         gallery: &Tensor<2>,
         score: Score,
-        mut f: impl FnMut(Self, std::ops::Range<usize>) -> T,
+        mut f: impl FnMut(Self, Range<usize>) -> T,
     ) -> Vec<T> {
         let (query_rows, gallery_rows) = (queries.dims()[0], gallery.dims()[0]);
         blocks(query_rows, (ELEMENTS / gallery_rows).max(1))

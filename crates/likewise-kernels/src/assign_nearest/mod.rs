@@ -7,8 +7,8 @@ use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
 #[cfg(not(target_family = "wasm"))]
-use burn::tensor::Shape;
-use burn::tensor::{DType, Int, IntDType, Tensor};
+use burn::tensor::{DType, Shape};
+use burn::tensor::{Int, IntDType, Tensor};
 
 use crate::launch::accepts_matrices;
 use crate::score::{Score, with_components};

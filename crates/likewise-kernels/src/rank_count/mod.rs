@@ -6,7 +6,9 @@ mod twin;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
-use burn::tensor::{DType, Int, IntDType, Tensor};
+#[cfg(not(target_family = "wasm"))]
+use burn::tensor::DType;
+use burn::tensor::{Int, IntDType, Tensor};
 
 use crate::launch::accepts_matrices;
 use crate::score::{Score, with_components};

@@ -9,14 +9,14 @@ use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
 #[cfg(not(target_family = "wasm"))]
-use burn::tensor::Shape;
-use burn::tensor::{DType, Int, IntDType, Tensor};
+use burn::tensor::{DType, Shape};
+use burn::tensor::{Int, IntDType, Tensor};
 
 use crate::launch::accepts_matrices;
 use crate::score::{Score, with_components};
 
 /// Rows that [`top_k`] finds for a query at most.
-pub const MOST: usize = 1024;
+pub const LARGEST_K: usize = 1024;
 /// Gallery rows of which the scores for one query fit a buffer that every device can bind.
 const GALLERY: usize = 1 << 25;
 
@@ -29,7 +29,7 @@ const GALLERY: usize = 1 << 25;
 ///
 /// # Panics
 ///
-/// If `k` is not in 1..=[`MOST`], the gallery has more than 2^25 rows, the rows of queries and
+/// If `k` is not in 1..=[`LARGEST_K`], the gallery has more than 2^25 rows, the rows of queries and
 /// gallery differ in length, or `queries` and `own` in their number.
 pub fn top_k(
     queries: Tensor<2>,
@@ -90,8 +90,8 @@ fn nothing(queries: &Tensor<2>, k: usize) -> (Tensor<2, Int>, Tensor<2>) {
 fn check(queries: &Tensor<2>, gallery: &Tensor<2>, own: &Tensor<1, Int>, k: usize) {
     let ([rows, components], [gallery_rows, width]) = (queries.dims(), gallery.dims());
     assert!(
-        (1..=MOST).contains(&k),
-        "top_k: k must be between 1 and {MOST}, not {k}"
+        (1..=LARGEST_K).contains(&k),
+        "top_k: k must be between 1 and {LARGEST_K}, not {k}"
     );
     assert!(
         gallery_rows <= GALLERY,

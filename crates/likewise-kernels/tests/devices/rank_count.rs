@@ -163,7 +163,7 @@ async fn no_numbers(device: Device) {
         }
         problem.gallery[30 * 3] = f32::INFINITY;
         problem.queries[4] = f32::NAN;
-        // Whatever the score, zero times infinity would be a third kind.
+        // Not zero, whose product with infinity is not a number.
         problem
             .queries
             .iter_mut()

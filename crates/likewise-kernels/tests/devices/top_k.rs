@@ -1,7 +1,7 @@
 //! First rows of each query.
 
 use burn::tensor::{Device, Int, Tensor};
-use likewise_kernels::{MOST, Score, top_k, top_k_twin};
+use likewise_kernels::{LARGEST_K, Score, top_k, top_k_twin};
 
 use crate::ranking::{Problem, SCORES, by_columns, order, own_rows, whole};
 use crate::support::{Case, integers, tensor, values};
@@ -122,9 +122,9 @@ async fn as_many_as_possible(device: Device) {
     for gallery in [1023, 1024, 1025, 3000] {
         let problem = Problem::whole([3, gallery, 5], Score::SquaredEuclidean, gallery as u64);
         let operations: &[TopK] = if gallery == 1024 { &BOTH } else { &BOTH[..1] };
-        check(&problem, MOST, &device, operations).await;
+        check(&problem, LARGEST_K, &device, operations).await;
         let problem = Problem::random([3, gallery, 40], Score::Cosine, gallery as u64);
-        check_rounded(&problem, MOST, &device).await;
+        check_rounded(&problem, LARGEST_K, &device).await;
     }
     // Not a power of two.
     let problem = Problem::whole([3, 2500, 4], Score::SquaredEuclidean, 1);
