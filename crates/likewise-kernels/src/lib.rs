@@ -1,7 +1,7 @@
 //! Burn operations with hand-written kernels.
 //!
-//! Each operation is a function on [`Tensor`](burn::tensor::Tensor)s, differentiable unless it says otherwise, that picks
-//! its form from the device at run time:
+//! Each operation is a function on [`Tensor`](burn::tensor::Tensor)s, differentiable unless it says
+//! otherwise, that picks its form from the device at run time:
 //!
 //! | device | form |
 //! |---|---|
