@@ -4,7 +4,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::wgpu::{
     CubeBackend, CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous,
 };
-use burn::tensor::{DType, Shape};
+use burn::backend::{Backend, Dispatch};
+use burn::tensor::{DType, Device, Shape, Tensor};
 use cubecl::ir::attributes::BufferIOAttr;
 use cubecl::prelude::{CubeCount, KernelId};
 use cubecl::server::{KernelArguments, MetadataBindingInfo};
@@ -57,6 +58,19 @@ pub fn accepts(tensors: &[&FloatTensor<CubeBackend>]) -> bool {
     })
 }
 
+/// Whether CubeCL compiles to WGSL for this device.
+pub fn is_wgsl(device: &Device) -> bool {
+    Dispatch::name(device.as_dispatch()).contains("wgpu<wgsl>")
+}
+
+/// Whether WGSL can be run on these matrices, and on others of `elements` elements: as [`accepts`].
+pub fn accepts_matrices(matrices: &[&Tensor<2>], elements: usize) -> bool {
+    matrices.iter().all(|matrix| {
+        matrix.dtype() == DType::F32 && u32::try_from(matrix.shape().num_elements()).is_ok()
+    }) && u32::try_from(elements).is_ok()
+        && matrices.iter().all(|matrix| is_wgsl(&matrix.device()))
+}
+
 /// Runs `shader` in `workgroups` workgroups on contiguous `inputs`, followed in its bindings by the
 /// output, of shape `shape`, and by `sizes`.
 pub fn launch(
@@ -66,19 +80,31 @@ pub fn launch(
     shape: impl Into<Shape>,
     sizes: [u32; 4],
 ) -> CubeTensor {
-    let inputs = distinct(inputs);
-    let (client, device) = (inputs[0].client.clone(), inputs[0].device.clone());
-    let shape: Shape = shape.into();
-    let buffer = client.empty(shape.num_elements() * size_of::<f32>());
-    let output = CubeTensor::new_contiguous(client.clone(), device, shape, buffer, DType::F32);
+    let output = empty(&inputs[0], shape, DType::F32);
+    launch_into(shader, workgroups, inputs, &[&output], sizes);
+    output
+}
 
+/// Runs `shader` in `workgroups` workgroups on contiguous `inputs`, followed in its bindings by
+/// `outputs`, which it may also read and which nothing else refers to, and by `sizes`.
+pub fn launch_into<const N: usize>(
+    shader: Shader,
+    workgroups: u32,
+    inputs: Vec<CubeTensor>,
+    outputs: &[&CubeTensor],
+    sizes: [u32; N],
+) {
+    let inputs = distinct(inputs);
+    let client = inputs[0].client.clone();
     let mut arguments = KernelArguments::new();
     for input in inputs {
         arguments = arguments.with_buffer_io(input.handle.binding(), BufferIOAttr::ReadOnly);
     }
-    arguments = arguments
-        .with_buffer_io(output.handle.clone().binding(), BufferIOAttr::WriteOnly)
-        .with_info(MetadataBindingInfo::custom(words(sizes)));
+    for output in outputs {
+        let binding = output.handle.clone().binding();
+        arguments = arguments.with_buffer_io(binding, BufferIOAttr::ReadWrite);
+    }
+    arguments = arguments.with_info(MetadataBindingInfo::custom(words(sizes)));
 
     let [across, down] = fold(workgroups);
     client.launch(
@@ -86,12 +112,18 @@ pub fn launch(
         CubeCount::Static(across, down, 1),
         arguments,
     );
-    output
+}
+
+/// A tensor without defined values, where `like` is.
+pub fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
+    let (client, shape) = (like.client.clone(), shape.into());
+    let buffer = client.empty(shape.num_elements() * dtype.size());
+    CubeTensor::new_contiguous(client, like.device.clone(), shape, buffer, dtype)
 }
 
 /// WebGPU forbids two writable bindings of the same memory, and every binding of a tensor is
 /// writable, because tensors share buffers. So a tensor that comes twice is copied.
-fn distinct(inputs: Vec<CubeTensor>) -> Vec<CubeTensor> {
+pub fn distinct(inputs: Vec<CubeTensor>) -> Vec<CubeTensor> {
     let mut result: Vec<CubeTensor> = Vec::with_capacity(inputs.len());
     for input in inputs {
         let shared = result.iter().any(|other| memory(other) == memory(&input));
@@ -108,9 +140,10 @@ fn memory(tensor: &CubeTensor) -> impl PartialEq + use<> {
     tensor.handle.clone().binding().memory.id()
 }
 
-/// Four 32-bit numbers as the 64-bit words in which CubeCL passes metadata.
-fn words(sizes: [u32; 4]) -> Vec<u64> {
-    sizes
+/// An even number of 32-bit numbers as the 64-bit words in which CubeCL passes metadata.
+fn words<const N: usize>(numbers: [u32; N]) -> Vec<u64> {
+    const { assert!(N.is_multiple_of(2)) };
+    numbers
         .as_chunks::<2>()
         .0
         .iter()

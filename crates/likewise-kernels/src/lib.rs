@@ -1,7 +1,7 @@
 //! Burn operations with hand-written kernels.
 //!
-//! Each operation is a function on [`Tensor`](burn::tensor::Tensor)s, differentiable, that picks
-//! its form from the device at run time:
+//! Each operation is a function on [`Tensor`](burn::tensor::Tensor)s, differentiable unless it says
+//! otherwise, that picks its form from the device at run time:
 //!
 //! | device | form |
 //! |---|---|
@@ -14,6 +14,8 @@
 //! step between fused ones. Shaders are checked by this
 //! crate's tests, against the limits that every WebGPU device has.
 
+mod assign_nearest;
+mod blocks;
 mod choice;
 #[allow(
     unsafe_code,
@@ -28,12 +30,15 @@ mod launch;
 mod log_sum_exp;
 mod pairwise_distance;
 mod parallel;
+mod rank_count;
 mod rows;
 mod score;
 pub mod search;
 mod simd;
 mod tile;
+mod top_k;
 
+pub use assign_nearest::{assign_nearest, assign_nearest_twin};
 pub use choice::{
     choose_on_sphere, choose_on_sphere_twin, choose_uniform, choose_uniform_twin, choose_weighted,
     choose_weighted_twin, sphere_log_weight,
@@ -43,4 +48,6 @@ pub use double_gram::double_gram;
 pub use gram::{gram, gram_twin};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
 pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};
+pub use rank_count::{rank_count, rank_count_twin};
 pub use score::Score;
+pub use top_k::{LARGEST_K, top_k, top_k_twin};

@@ -2,15 +2,19 @@
 //! for wasm32, the browser's WebGPU. A machine without an adapter reports the WGSL trials as
 //! ignored, never as passed; `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
 
+mod assign_nearest;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+mod rank_count;
+mod ranking;
 mod support;
+mod top_k;
 
 use support::Case;
 
 /// Every case, by family.
 fn cases() -> Vec<Case> {
-    let families: [Vec<Case>; 0] = [];
+    let families = [assign_nearest::cases(), rank_count::cases(), top_k::cases()];
     families.into_iter().flatten().collect()
 }
 
