@@ -30,6 +30,7 @@ mod launch;
 mod log_sum_exp;
 mod pairwise_distance;
 mod parallel;
+mod plain_search;
 mod rank_count;
 mod rows;
 mod score;

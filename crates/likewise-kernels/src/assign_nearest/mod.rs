@@ -1,6 +1,7 @@
 //! The nearest centroid of each point: what every iteration of k-means consists of.
 
 mod cube;
+mod flex;
 
 #[cfg(not(target_family = "wasm"))]
 use burn::backend::fusion::custom::TensorSpec;
@@ -10,6 +11,7 @@ use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Shape};
 use burn::tensor::{Int, IntDType, Tensor};
 
+use crate::flex::has_loops;
 use crate::launch::accepts_matrices;
 use crate::score::{Score, with_components};
 use crate::top_k::top_k_twin;
@@ -28,7 +30,8 @@ pub fn assign_nearest(
 ) -> (Tensor<1, Int>, Tensor<1>) {
     check(&points, &centroids);
     let rows = points.dims()[0];
-    if rows == 0 || !accepts_matrices(&[&points, &centroids], rows) {
+    let kernel = has_loops(&points) || accepts_matrices(&[&points, &centroids], rows);
+    if rows == 0 || !kernel {
         return assign_nearest_twin(points, centroids, score);
     }
     let (points, centroids) = (points.inner(), centroids.inner());
@@ -69,8 +72,8 @@ fn check(points: &Tensor<2>, centroids: &Tensor<2>) {
     assert!(rows > 0, "assign_nearest: there is no centroid");
 }
 
-/// The operation for each backend that has a kernel. Nothing is empty.
-#[backend_extension(Cube, Fusion: cfg(not(target_family = "wasm")))]
+/// The operation for each backend that has a form of its own. Nothing is empty.
+#[backend_extension(Cube, Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait AssignNearest: Backend {
     /// Rows, of type `dtype`, and scores, both `[N]`, for `points` `[N, D]` and `centroids` `[K, D]`.
     #[fusion(meta = outputs)]

@@ -1,13 +1,12 @@
 //! The choices as Burn sees them on `flex`.
 
-use burn::backend::ops::IntTensorOps;
 use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::backend::{Backend, Flex, backend_extension};
-use burn::tensor::{DType, IntDType, TensorData};
+use burn::tensor::IntDType;
 
 use super::flex;
 use super::sphere::Sphere;
-use crate::flex::{flags, values};
+use crate::flex::{flags, integers, values};
 
 /// What the values that weights are computed from are.
 #[derive(Clone, Copy, Debug)]
@@ -69,10 +68,5 @@ impl Choice for Flex {
 
 fn indices(columns: Vec<i32>, dtype: IntDType) -> IntTensor<Flex> {
     let rows = columns.len();
-    let tensor = IntTensor::<Flex>::from_data(TensorData::new(columns, [rows]));
-    if DType::from(dtype) == tensor.dtype() {
-        tensor
-    } else {
-        Flex::int_cast(tensor, dtype)
-    }
+    integers(columns, &[rows], dtype)
 }

@@ -2,6 +2,7 @@
 //! retrieval metrics need, in no more memory than the result takes.
 
 mod cube;
+mod flex;
 mod twin;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -10,6 +11,7 @@ use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::DType;
 use burn::tensor::{Int, IntDType, Tensor};
 
+use crate::flex::has_loops;
 use crate::launch::accepts_matrices;
 use crate::score::{Score, with_components};
 
@@ -40,7 +42,8 @@ pub fn rank_count(
     if positives.dims().contains(&0) || gallery.dims()[0] == 0 {
         return positives.zeros_like();
     }
-    if !accepts_matrices(&[&queries, &gallery], positives.shape().num_elements()) {
+    let elements = positives.shape().num_elements();
+    if !has_loops(&queries) && !accepts_matrices(&[&queries, &gallery], elements) {
         return twin::rank_count(queries, gallery, positives, own, score);
     }
     let dtype = queries.device().settings().int_dtype;
@@ -97,8 +100,8 @@ fn check(
     );
 }
 
-/// The operation for each backend that has a kernel. Nothing is empty.
-#[backend_extension(Cube, Fusion: cfg(not(target_family = "wasm")))]
+/// The operation for each backend that has a form of its own. Nothing is empty.
+#[backend_extension(Cube, Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait RankCount: Backend {
     /// `[Q, P]`, of type `dtype`, for `queries` `[Q, D]`, `gallery` `[G, D]`, `positives` `[Q, P]`
     /// and `own` `[Q]`.

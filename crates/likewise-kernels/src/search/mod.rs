@@ -17,5 +17,5 @@ mod tests;
 pub use assign::{Nearest, Points};
 pub use nearest::{Neighbour, nearest};
 pub use pairs::sum_of_distances;
-pub use ranks::Ranking;
-pub use rows::{Rows, norms};
+pub use ranks::{Found, Ranking};
+pub use rows::{NOT_IN_GALLERY, Rows, norms};

@@ -3,7 +3,7 @@
 use super::frame::Frame;
 use super::offsets::{Offsets, Queries};
 use super::packed::{Packed, TILE, Tile};
-use super::rows::Rows;
+use super::rows::{Rows, own_row};
 use crate::parallel;
 use crate::score::Score;
 
@@ -23,13 +23,12 @@ pub struct Neighbour {
 
 /// For each row of `queries` whose number is in `which`, the `k` rows of `gallery` with the smallest
 /// scores, nearest first and, at equal score, lower row first; all of them where `k` is larger.
-/// With `same`, queries and gallery are the same rows, and a query is not found for itself.
-/// Exact as [`Ranking`](super::Ranking).
+/// `own` is as in [`Ranking`](super::Ranking). Exact as [`Ranking`](super::Ranking).
 pub fn nearest(
     queries: Rows<'_>,
     gallery: Rows<'_>,
     score: Score,
-    same: bool,
+    own: Option<&[u32]>,
     which: &[u32],
     k: usize,
 ) -> Vec<Vec<Neighbour>> {
@@ -46,7 +45,7 @@ pub fn nearest(
             .iter()
             .zip(which)
             .map(|(place, &query)| List {
-                own: same.then_some(query),
+                own: own_row(own, query),
                 slack: 2.0 * frame.error(place.norm, bound.norm, bound.bias),
                 limit: f32::INFINITY,
                 candidates: Vec::new(),

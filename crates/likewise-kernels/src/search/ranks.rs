@@ -5,7 +5,7 @@
 use super::frame::Frame;
 use super::offsets::{Offsets, Queries};
 use super::packed::{Packed, TILE, Tile};
-use super::rows::Rows;
+use super::rows::{Rows, own_row};
 use crate::parallel;
 use crate::score::Score;
 use crate::simd::vectorized;
@@ -31,14 +31,15 @@ pub struct Ranking<'a> {
     pub gallery: Rows<'a>,
     /// How rows are compared.
     pub score: Score,
-    /// Whether queries and gallery are the same rows: then a query is not found for itself.
-    pub same: bool,
+    /// The gallery row of each query itself, which is not found for it; [`NOT_IN_GALLERY`] if it
+    /// has none. None if no query has one.
+    pub own: Option<&'a [u32]>,
 }
 
 impl Ranking<'_> {
-    /// Calls `visit(query, ranks)` for the queries of `order`, one after the other: `ranks` are the
-    /// places, ascending from 1, of the rows `positives(query)` of the gallery among all of its
-    /// rows (but the query itself), nearest first and, at equal score, lower row first.
+    /// Calls `visit(query, found)` for the queries of `order`, one after the other: `found` are the
+    /// rows `positives(query)` of the gallery, but the query itself, with their places from 1
+    /// among all of its rows but that one, nearest first and, at equal score, lower row first.
     ///
     /// Scores are compared as if computed in double precision: they are computed in single
     /// precision, and again where the error of that could change a place. The ranks are the same
@@ -47,7 +48,7 @@ impl Ranking<'_> {
         &self,
         order: &[u32],
         positives: impl Fn(u32) -> &'p [u32] + Sync,
-        mut visit: impl FnMut(u32, &[u32]),
+        mut visit: impl FnMut(u32, &Found),
     ) {
         let frame = Frame::new(self.queries, self.gallery, self.score);
         let packed = Packed::new(&frame, self.gallery);
@@ -61,11 +62,20 @@ impl Ranking<'_> {
         for wave in order.chunks(WAVE * item) {
             let items: Vec<&[u32]> = wave.chunks(item).collect();
             let found = parallel::map(items, |item| search.item(item, &positives));
-            for (&query, ranks) in wave.iter().zip(found.iter().flatten()) {
-                visit(query, ranks);
+            for (&query, found) in wave.iter().zip(found.iter().flatten()) {
+                visit(query, found);
             }
         }
     }
+}
+
+/// What a query was asked to find, nearest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Rows of the gallery.
+    pub rows: Vec<u32>,
+    /// Their places, ascending, from 1.
+    pub ranks: Vec<u32>,
 }
 
 struct Search<'a> {
@@ -75,7 +85,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn item<'p>(&self, which: &[u32], positives: &impl Fn(u32) -> &'p [u32]) -> Vec<Vec<u32>> {
+    fn item<'p>(&self, which: &[u32], positives: &impl Fn(u32) -> &'p [u32]) -> Vec<Found> {
         let queries = Queries::new(self.frame, self.ranking.queries, which.iter().copied());
         let mut counters: Vec<Counter> = which
             .iter()
@@ -91,12 +101,12 @@ impl Search<'_> {
                 }
             });
         }
-        counters.into_iter().map(Counter::into_ranks).collect()
+        counters.into_iter().map(Counter::into_found).collect()
     }
 
     fn counter(&self, queries: &Queries, index: usize, query: u32, positives: &[u32]) -> Counter {
         let (rows, gallery) = (self.ranking.queries, self.ranking.gallery);
-        let own = self.ranking.same.then_some(query);
+        let own = own_row(self.ranking.own, query);
         let mut values = vec![0.0; rows.dim()];
         rows.read(query as usize, &mut values);
         let score = |row: u32| gallery.score(&values, row as usize, self.ranking.score);
@@ -265,7 +275,7 @@ struct Counter {
 }
 
 impl Counter {
-    fn into_ranks(self) -> Vec<u32> {
+    fn into_found(self) -> Found {
         let mut ranks = self.before;
         if !self.bands.is_empty() {
             for index in 1..ranks.len() {
@@ -273,7 +283,11 @@ impl Counter {
             }
         }
         ranks.iter_mut().for_each(|rank| *rank += 1);
-        ranks
+        let rows = self.positives.iter().map(|positive| positive.row);
+        Found {
+            rows: rows.collect(),
+            ranks,
+        }
     }
 }
 

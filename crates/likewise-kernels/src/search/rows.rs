@@ -4,6 +4,9 @@
 
 use crate::score::Score;
 
+/// Stands for the gallery row of a query that is not in the gallery.
+pub const NOT_IN_GALLERY: u32 = u32::MAX;
+
 /// Partial sums of a score.
 const LANES: usize = 8;
 
@@ -90,15 +93,23 @@ impl<'a> Rows<'a> {
     pub fn score(&self, query: &[f64], row: usize, score: Score) -> f64 {
         let range = row * self.dim..(row + 1) * self.dim;
         let norm = self.norm(row);
-        match self.values {
+        let total = match self.values {
             Values::Single(values) => total(query, &values[range], norm, score),
             Values::Double(values) => total(query, &values[range], norm, score),
-        }
+        };
+        // Zeros of both signs are the same score.
+        total + 0.0
     }
 
     fn norm(&self, row: usize) -> f64 {
         self.norms.map_or(1.0, |norms| norms[row])
     }
+}
+
+/// The gallery row of `query` itself.
+pub(super) fn own_row(own: Option<&[u32]>, query: u32) -> Option<u32> {
+    own.map(|own| own[query as usize])
+        .filter(|&row| row != NOT_IN_GALLERY)
 }
 
 /// Euclidean norm of each row of `values` `[N, dim]`; 1 for zero rows.

@@ -20,7 +20,7 @@ fn sorted(ranking: &Ranking<'_>, query: u32) -> Vec<Neighbour> {
     let mut values = vec![0.0; ranking.queries.dim()];
     ranking.queries.read(query as usize, &mut values);
     let mut rows: Vec<Neighbour> = (0..ranking.gallery.len() as u32)
-        .filter(|&row| !(ranking.same && row == query))
+        .filter(|&row| ranking.own.is_none_or(|own| own[query as usize] != row))
         .map(|row| Neighbour {
             row,
             score: ranking.gallery.score(&values, row as usize, ranking.score),
@@ -50,24 +50,25 @@ fn check(values: &[f32], dim: usize, classes: u32, cosine: bool) {
     let members: Vec<Vec<u32>> = (0..classes)
         .map(|class| (0..count).filter(|row| row % classes == class).collect())
         .collect();
+    let identity: Vec<u32> = (0..count).collect();
     let ranking = Ranking {
         queries: rows,
         gallery: rows,
         score,
-        same: true,
+        own: Some(&identity),
     };
     let order: Vec<u32> = (0..count).rev().collect();
     let mut seen = Vec::new();
     let of = |query: u32| &members[(query % classes) as usize][..];
-    ranking.visit(&order, of, |query, ranks| {
+    ranking.visit(&order, of, |query, found| {
         let rows = sorted(&ranking, query);
-        assert_eq!(ranks, places(&rows, of(query)), "query {query}");
+        assert_eq!(found.ranks, places(&rows, of(query)), "query {query}");
         seen.push(query);
     });
     assert_eq!(seen, order);
 
     for k in [1, 5, 40, values.len()] {
-        let lists = nearest(rows, rows, score, true, &order, k);
+        let lists = nearest(rows, rows, score, Some(&identity), &order, k);
         for (&query, list) in order.iter().zip(&lists) {
             let all = sorted(&ranking, query);
             assert_eq!(list[..], all[..k.min(all.len())], "query {query}, k = {k}");
@@ -171,10 +172,20 @@ fn a_gallery_of_other_rows_keeps_what_equals_the_query() {
         queries: Rows::new(&values[1..2], 1),
         gallery: Rows::new(&values, 1),
         score: Score::SquaredEuclidean,
-        same: false,
+        own: None,
     };
     let mut found: Vec<u32> = Vec::new();
-    ranking.visit(&[0], |_| &[0, 1, 2, 3], |_, ranks| found.extend(ranks));
+    ranking.visit(&[0], |_| &[0, 1, 2, 3], |_, all| found.extend(&all.ranks));
     assert_eq!(found, [1, 2, 3, 4]);
-    ranking.visit(&[0], |_| &[3], |_, ranks| assert_eq!(ranks, [4]));
+    ranking.visit(&[0], |_| &[3], |_, found| assert_eq!(found.ranks, [4]));
+}
+
+#[test]
+fn zeros_of_both_signs_tie() {
+    // Inner products with the first row: 0, −0 and 0.
+    let values = [1.0f32, 0.0, 0.0, 1.0, -0.0, -1.0, 0.0, 2.0];
+    let rows = Rows::new(&values, 2);
+    let lists = nearest(rows, rows, Score::Cosine, Some(&[0, 1, 2, 3]), &[0], 3);
+    let found: Vec<u32> = lists[0].iter().map(|found| found.row).collect();
+    assert_eq!(found, [1, 2, 3]);
 }

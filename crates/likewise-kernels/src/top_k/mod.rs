@@ -2,6 +2,7 @@
 //! a gallery are made of.
 
 mod cube;
+mod flex;
 mod twin;
 
 #[cfg(not(target_family = "wasm"))]
@@ -12,6 +13,7 @@ use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Shape};
 use burn::tensor::{Int, IntDType, Tensor};
 
+use crate::flex::has_loops;
 use crate::launch::accepts_matrices;
 use crate::score::{Score, with_components};
 
@@ -44,7 +46,8 @@ pub fn top_k(
     if queries.dims()[0] == 0 || gallery.dims()[0] == 0 {
         return nothing(&queries, k);
     }
-    if !accepts_matrices(&[&queries, &gallery], queries.dims()[0] * k) {
+    let elements = queries.dims()[0] * k;
+    if !has_loops(&queries) && !accepts_matrices(&[&queries, &gallery], elements) {
         return twin::top_k(queries, gallery, own, k, score);
     }
     let dtype = queries.device().settings().int_dtype;
@@ -108,8 +111,8 @@ fn check(queries: &Tensor<2>, gallery: &Tensor<2>, own: &Tensor<1, Int>, k: usiz
     );
 }
 
-/// The operation for each backend that has a kernel. Nothing is empty.
-#[backend_extension(Cube, Fusion: cfg(not(target_family = "wasm")))]
+/// The operation for each backend that has a form of its own. Nothing is empty.
+#[backend_extension(Cube, Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait TopK: Backend {
     /// Rows, of type `dtype`, and scores, both `[Q, k]`, for `queries` `[Q, D]`, `gallery` `[G, D]`
     /// and `own` `[Q]`.

@@ -63,7 +63,9 @@ pub fn nearest_neighbours(
     }
     let points = Points::new(embeddings, dim, space);
     let which: Vec<u32> = queries.iter().map(|&query| query as u32).collect();
-    let found = nearest(points.rows(), points.rows(), space.score(), true, &which, k);
+    let own: Vec<u32> = (0..rows as u32).collect();
+    let (all, score) = (points.rows(), space.score());
+    let found = nearest(all, all, score, Some(&own), &which, k);
     let neighbour = |found: likewise_kernels::search::Neighbour| Neighbour {
         row: found.row as usize,
         distance: match space {

@@ -75,14 +75,15 @@ pub(super) fn rank_positives(
     };
     let searched = Points::new(queries.embeddings, queries.dim, space);
     let items = Points::new(gallery.embeddings, gallery.dim, space);
+    let identity: Vec<u32> = (0..queries.labels.len() as u32).collect();
     let ranking = Ranking {
         queries: searched.rows(),
         gallery: items.rows(),
         score: space.score(),
-        same: same_rows,
+        own: same_rows.then_some(&identity[..]),
     };
     let order = rows_by_class(queries.labels).concat();
-    ranking.visit(&order, positives, |query, ranks| {
-        visit(query as usize, ranks);
+    ranking.visit(&order, positives, |query, found| {
+        visit(query as usize, &found.ranks);
     });
 }
