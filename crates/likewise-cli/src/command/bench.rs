@@ -5,6 +5,7 @@ mod objectives;
 mod train;
 
 use anyhow::{Context, Result, bail};
+use burn::tensor::Tensor;
 
 use crate::args::BenchWhat;
 
@@ -29,6 +30,13 @@ fn use_threads(threads: Option<usize>) -> Result<usize> {
             .context("the threads of the CPU backend cannot be set")?;
     }
     Ok(threads.unwrap_or_else(rayon::current_num_threads))
+}
+
+/// Waits until the device has computed `tensor`: its bytes are touched, because a read from a GPU is
+/// done only when they are.
+fn wait<const N: usize>(tensor: Tensor<N>) {
+    let data = tensor.into_data();
+    std::hint::black_box(data.as_bytes().iter().fold(0, |all, byte| all | byte));
 }
 
 /// The middle of some measured seconds.

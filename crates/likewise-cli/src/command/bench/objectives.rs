@@ -14,7 +14,7 @@ use rand::Rng;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{median, use_threads};
+use super::{median, use_threads, wait};
 use crate::args::BenchObjectives;
 use crate::device::choose;
 use crate::memory::Peak;
@@ -174,9 +174,8 @@ impl Case {
         };
         let loss = self.objective.forward(&pairwise, &labels, &tuples)?.loss;
         let gradients = loss.backward();
-        // Reading a value waits until the device has computed it.
         if let Some(gradient) = embeddings.grad(&gradients) {
-            gradient.slice([0..1, 0..1]).into_data();
+            wait(gradient.slice([0..1, 0..1]));
         }
         Ok(())
     }

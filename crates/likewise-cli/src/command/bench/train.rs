@@ -10,7 +10,7 @@ use likewise::train::{BatchSource, Event, ImageBatch, Pass, Split, Trainer};
 use rand::Rng;
 use serde_json::json;
 
-use super::{median, use_threads};
+use super::{median, use_threads, wait};
 use crate::args::BenchTrain;
 use crate::device::choose;
 use crate::memory::Peak;
@@ -46,7 +46,7 @@ pub fn run(options: &BenchTrain) -> Result<()> {
         match pollster::block_on(trainer.next_event(&mut source))? {
             Some(Event::Step(step)) => {
                 // Reading the loss waits until the device has done the step.
-                step.loss.into_data();
+                wait(step.loss);
                 seconds.push(begun.elapsed().as_secs_f64());
                 task.update(seconds.len() as u64, "");
                 begun = Instant::now();
