@@ -29,6 +29,7 @@ mod pairwise_distance;
 mod parallel;
 mod rows;
 mod simd;
+mod spectrum;
 
 pub use choice::{
     choose_on_sphere, choose_on_sphere_twin, choose_uniform, choose_uniform_twin, choose_weighted,
@@ -38,3 +39,4 @@ pub use conv::{Epilogue, batch_norm_train, conv2d};
 pub use gram::{gram, gram_twin};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
 pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};
+pub use spectrum::{singular_values, singular_values_twin};

@@ -2,15 +2,18 @@
 //! for wasm32, the browser's WebGPU. A machine without an adapter reports the WGSL trials as
 //! ignored, never as passed; `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
 
+#[cfg(target_family = "wasm")]
+mod browser;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+mod spectrum;
 mod support;
 
 use support::Case;
 
 /// Every case, by family.
 fn cases() -> Vec<Case> {
-    let families: [Vec<Case>; 0] = [];
+    let families = [spectrum::cases()];
     families.into_iter().flatten().collect()
 }
 
@@ -18,3 +21,7 @@ fn cases() -> Vec<Case> {
 fn main() {
     native::run(cases());
 }
+
+/// The page calls what `browser` exports.
+#[cfg(target_family = "wasm")]
+fn main() {}
