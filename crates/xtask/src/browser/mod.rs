@@ -37,7 +37,7 @@ pub fn run(program: &Path, folder: &Path, mut print: impl FnMut(&str)) -> Result
             heard = Instant::now();
             match message {
                 Message::Names { names } => {
-                    print(&format!("\nrunning {} tests", names.len()));
+                    print(&format!("running {} tests", names.len()));
                     cases.waiting = names;
                 }
                 Message::Result { name, failure } => cases.end(&name, failure, &mut print),
@@ -85,9 +85,10 @@ impl Cases {
             print(&format!("\n---- {name} ----\n{message}"));
         }
         let failed = self.failures.len();
+        print("");
         print(&format!(
-            "\ntest result: {}. {} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out; \
-             finished in {:.2}s\n",
+            "test result: {}. {} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out; \
+             finished in {:.2}s",
             if failed == 0 { "ok" } else { "FAILED" },
             self.passed,
             duration.as_secs_f64()
@@ -98,11 +99,16 @@ impl Cases {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test::tally::Tally;
 
     #[test]
     fn outcomes_are_told_as_test_programs_tell_them() {
         let mut text = String::new();
-        let mut print = |line: &str| text.extend([line, "\n"]);
+        let mut tally = Tally::default();
+        let mut print = |line: &str| {
+            text.extend([line, "\n"]);
+            tally.read(line);
+        };
         let mut cases = Cases {
             waiting: ["a", "b"].map(str::to_owned).to_vec(),
             ..Cases::default()
@@ -119,8 +125,9 @@ test b ... FAILED
 2 is not 3
 
 test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.50s
-
 ";
         assert_eq!(text, expected);
+        assert_eq!((tally.passed, tally.failed), (1, 1));
+        assert_eq!(tally.failures, ["b"]);
     }
 }

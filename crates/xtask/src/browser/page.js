@@ -18,6 +18,16 @@ if (navigator.gpu) {
     });
     return device;
   };
+  // What is wrong with a shader is told here alone.
+  const createShaderModule = GPUDevice.prototype.createShaderModule;
+  GPUDevice.prototype.createShaderModule = function (descriptor) {
+    const shader = createShaderModule.call(this, descriptor);
+    shader.getCompilationInfo().then(({ messages }) => {
+      const errors = messages.filter(({ type }) => type === "error");
+      deviceErrors.push(...errors.map(({ lineNum, message }) => `line ${lineNum}: ${message}`));
+    });
+    return shader;
+  };
 }
 
 // A panic never lets its promise end: it calls `likewisePanicked` and traps. Other traps show as
@@ -48,9 +58,8 @@ const outcome = async (name, device) => {
   if (failure !== null) {
     for (const device of gpuDevices) device.destroy();
     gpuDevices = [];
-    const message = [failure, ...deviceErrors].join("\n");
     await load();
-    return message;
+    return [failure, ...deviceErrors].join("\n");
   }
   await Promise.all(gpuDevices.map((device) => device.queue.onSubmittedWorkDone()));
   return deviceErrors.length ? deviceErrors.join("\n") : null;
