@@ -121,6 +121,23 @@ pub fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTe
     CubeTensor::new_contiguous(client, like.device.clone(), shape, buffer, dtype)
 }
 
+/// Runs `shader` in `workgroups` workgroups on contiguous `tensors`, followed in its bindings by
+/// `sizes`. It may change them: no other tensor may share their memory.
+pub fn launch_in_place(shader: Shader, workgroups: u32, tensors: &[&CubeTensor], sizes: [u32; 4]) {
+    let mut arguments = KernelArguments::new();
+    for tensor in tensors {
+        let binding = tensor.handle.clone().binding();
+        arguments = arguments.with_buffer_io(binding, BufferIOAttr::ReadWrite);
+    }
+    let arguments = arguments.with_info(MetadataBindingInfo::custom(words(sizes)));
+    let [across, down] = fold(workgroups);
+    tensors[0].client.launch(
+        Box::new(SourceKernel::new(shader, shader.cube_dim())),
+        CubeCount::Static(across, down, 1),
+        arguments,
+    );
+}
+
 /// WebGPU forbids two writable bindings of the same memory, and every binding of a tensor is
 /// writable, because tensors share buffers. So a tensor that comes twice is copied.
 pub fn distinct(inputs: Vec<CubeTensor>) -> Vec<CubeTensor> {

@@ -36,6 +36,7 @@ mod rows;
 mod score;
 pub mod search;
 mod simd;
+mod spectrum;
 mod tile;
 mod top_k;
 
@@ -51,4 +52,5 @@ pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
 pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};
 pub use rank_count::{rank_count, rank_count_twin};
 pub use score::Score;
+pub use spectrum::{singular_values, singular_values_twin};
 pub use top_k::{LARGEST_K, top_k, top_k_twin};

@@ -1,6 +1,7 @@
 //! Everything a contributor runs: set-up, tests, documentation. `cargo xtask --help` lists it.
 
 mod assets;
+mod browser;
 mod docs;
 mod setup;
 mod shell;

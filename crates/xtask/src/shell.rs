@@ -94,6 +94,11 @@ pub fn answer(command: &mut Command) -> Option<String> {
         .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// Whether this is a Unix system's root user.
+pub fn is_root() -> bool {
+    answer(Command::new("id").arg("-u")).as_deref() == Some("0")
+}
+
 fn show(command: &Command) {
     println!("$ {}", line(command));
 }

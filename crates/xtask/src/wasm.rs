@@ -5,6 +5,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context, Result};
+
 use crate::shell;
 
 /// The target that browsers run.
@@ -59,9 +61,71 @@ impl Toolchain {
     }
 }
 
+/// What the browser gets: the library, and the tests of operations as a module.
+const PARTS: [&str; 8] = [
+    "--release",
+    "--package",
+    "likewise",
+    "--package",
+    "likewise-kernels",
+    "--lib",
+    "--test",
+    "devices",
+];
+
+/// Compiles the library and the tests; whether that worked.
+pub fn build(toolchain: &Toolchain) -> Result<bool> {
+    shell::succeeds(toolchain.cargo("build").args(PARTS))
+}
+
+/// Writes the tests that [`build`] compiled to `folder` as the module `devices.js`; whether that
+/// worked.
+pub fn write_module(toolchain: &Toolchain, bindgen: &Path, folder: &Path) -> Result<bool> {
+    // Everything is up to date: cargo only tells where it is.
+    let mut command = toolchain.cargo("build");
+    let account = shell::answer(command.args(PARTS).arg("--message-format=json"));
+    let program = account.as_deref().and_then(executable);
+    let program = program.context("cargo does not say where the tests are")?;
+    let mut command = Command::new(bindgen);
+    command.args([
+        "--target",
+        "web",
+        "--no-typescript",
+        "--out-name",
+        "devices",
+    ]);
+    shell::succeeds(command.arg("--out-dir").arg(folder).arg(program))
+}
+
+/// The program in cargo's account of a build.
+fn executable(account: &str) -> Option<String> {
+    account.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(message.get("executable")?.as_str()?.to_owned())
+    })
+}
+
+/// The program `wasm-bindgen` in the one version that goes with the library.
+pub fn bindgen() -> Option<PathBuf> {
+    let expected = format!("wasm-bindgen {}", bindgen_version()?);
+    let installed = shell::tools().join("bin/wasm-bindgen");
+    [Some(installed), shell::find("wasm-bindgen")]
+        .into_iter()
+        .flatten()
+        .find(|program| {
+            shell::answer(Command::new(program).arg("--version")).as_ref() == Some(&expected)
+        })
+}
+
+/// The version of the library in Cargo.lock.
+pub fn bindgen_version() -> Option<String> {
+    let package = shell::answer(shell::cargo("pkgid").arg("wasm-bindgen"))?;
+    Some(package.rsplit(['@', '#']).next()?.to_owned())
+}
+
 /// Build folder of the target: `target-wasm`, or `…-wasm` beside the folder that the environment
 /// names for native builds.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let mut name = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     name.push("-wasm");
     shell::root().join(name)
@@ -83,6 +147,19 @@ fn linker(folder: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tests_are_found_in_an_account_of_a_build() {
+        let account = r#"{"reason":"compiler-artifact","executable":null}
+{"reason":"build-script-executed"}
+{"reason":"compiler-artifact","executable":"/target/deps/devices-1f.wasm"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(
+            executable(account).as_deref(),
+            Some("/target/deps/devices-1f.wasm")
+        );
+        assert_eq!(executable("warning: unused"), None);
+    }
 
     #[test]
     fn the_newest_linker_is_taken() {

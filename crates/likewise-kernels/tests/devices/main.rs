@@ -3,10 +3,13 @@
 //! ignored, never as passed; `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
 
 mod assign_nearest;
+#[cfg(target_family = "wasm")]
+mod browser;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 mod rank_count;
 mod ranking;
+mod spectrum;
 mod support;
 mod top_k;
 
@@ -14,7 +17,12 @@ use support::Case;
 
 /// Every case, by family.
 fn cases() -> Vec<Case> {
-    let families = [assign_nearest::cases(), rank_count::cases(), top_k::cases()];
+    let families = [
+        assign_nearest::cases(),
+        rank_count::cases(),
+        spectrum::cases(),
+        top_k::cases(),
+    ];
     families.into_iter().flatten().collect()
 }
 
@@ -22,3 +30,7 @@ fn cases() -> Vec<Case> {
 fn main() {
     native::run(cases());
 }
+
+/// The page calls what `browser` exports.
+#[cfg(target_family = "wasm")]
+fn main() {}

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+/// A test on its way.
+type Running = Pin<Box<dyn Future<Output = ()>>>;
+
 /// A test that runs once on each kind of device. It fails by panicking.
 #[derive(Clone)]
 pub struct Case {
     /// `operation::what_holds`.
     pub name: String,
     /// The test.
-    pub run: Arc<dyn Fn(Device) -> Pin<Box<dyn Future<Output = ()>>> + Send + Sync>,
+    pub run: Arc<dyn Fn(Device) -> Running + Send + Sync>,
 }
 
 impl Case {

@@ -2,7 +2,7 @@
 
 mod step;
 mod summary;
-mod tally;
+pub mod tally;
 
 use std::time::Instant;
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use super::tally::Tally;
-use crate::{setup, shell, wasm};
+use crate::{browser, setup, shell, wasm};
 
 /// One thing that is checked.
 pub struct Step {
@@ -38,7 +38,7 @@ pub enum Outcome {
 }
 
 /// All steps, in the order in which they run: the quick ones first.
-pub const STEPS: [Step; 8] = [
+pub const STEPS: [Step; 9] = [
     Step {
         name: "setup",
         about: "what the steps below use is installed",
@@ -76,8 +76,13 @@ pub const STEPS: [Step; 8] = [
     },
     Step {
         name: "wasm",
-        about: "the library compiles for the browser",
+        about: "the library and the tests of operations compile for the browser",
         run: wasm32,
+    },
+    Step {
+        name: "browser",
+        about: "tests of operations in Chromium, on its WebGPU and on flex",
+        run: in_browser,
     },
 ];
 
@@ -198,7 +203,31 @@ fn wasm32(_: &mut Run) -> Result<Outcome> {
     let Some(toolchain) = wasm::Toolchain::detect() else {
         return Ok(Outcome::without("a compiler for wasm32"));
     };
-    shell::succeeds(toolchain.cargo("check").args(["--package", "likewise"])).map(Outcome::of)
+    wasm::build(&toolchain).map(Outcome::of)
+}
+
+/// Builds nothing that `wasm32` has not built.
+fn in_browser(run: &mut Run) -> Result<Outcome> {
+    let Some(toolchain) = wasm::Toolchain::detect() else {
+        return Ok(Outcome::without("a compiler for wasm32"));
+    };
+    let Some(bindgen) = wasm::bindgen() else {
+        return Ok(Outcome::without(
+            "wasm-bindgen in the version of Cargo.lock",
+        ));
+    };
+    let Some(chromium) = browser::find() else {
+        return Ok(Outcome::without("Chromium"));
+    };
+    let folder = wasm::folder().join("browser/module");
+    if !wasm::build(&toolchain)? || !wasm::write_module(&toolchain, &bindgen, &folder)? {
+        return Ok(Outcome::Failed);
+    }
+    let passed = browser::run(&chromium, &folder, |line| {
+        println!("{line}");
+        run.tally.read(line);
+    });
+    passed.map(Outcome::of)
 }
 
 #[cfg(test)]

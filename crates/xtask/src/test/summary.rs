@@ -57,7 +57,10 @@ pub fn text(rows: &[Row], tally: &Tally) -> String {
             );
         }
     }
-    if rows.iter().any(|row| row.name == "test") {
+    if rows
+        .iter()
+        .any(|row| ["test", "browser"].contains(&row.name))
+    {
         let Tally {
             passed,
             failed,
