@@ -4,7 +4,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::wgpu::{
     CubeBackend, CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous,
 };
-use burn::tensor::{DType, Shape};
+use burn::backend::{Backend, Dispatch};
+use burn::tensor::{DType, Device, Shape};
 use cubecl::ir::attributes::BufferIOAttr;
 use cubecl::prelude::{CubeCount, KernelId};
 use cubecl::server::{KernelArguments, MetadataBindingInfo};
@@ -57,8 +58,13 @@ pub fn accepts(tensors: &[&FloatTensor<CubeBackend>]) -> bool {
     })
 }
 
+/// Whether CubeCL compiles to WGSL for this device.
+pub fn is_wgsl(device: &Device) -> bool {
+    Dispatch::name(device.as_dispatch()).contains("wgpu<wgsl>")
+}
+
 /// Runs `shader` in `workgroups` workgroups on contiguous `inputs`, followed in its bindings by the
-/// output, of shape `shape`, and by `sizes`.
+/// output, of shape `shape` and of single precision, and by `sizes`.
 pub fn launch(
     shader: Shader,
     workgroups: u32,
@@ -66,11 +72,23 @@ pub fn launch(
     shape: impl Into<Shape>,
     sizes: [u32; 4],
 ) -> CubeTensor {
+    launch_as(DType::F32, shader, workgroups, inputs, shape, sizes)
+}
+
+/// The same for an output of another 32-bit type, and any even number of parameters of 32 bits.
+pub fn launch_as<const N: usize>(
+    dtype: DType,
+    shader: Shader,
+    workgroups: u32,
+    inputs: Vec<CubeTensor>,
+    shape: impl Into<Shape>,
+    parameters: [u32; N],
+) -> CubeTensor {
     let inputs = distinct(inputs);
     let (client, device) = (inputs[0].client.clone(), inputs[0].device.clone());
     let shape: Shape = shape.into();
-    let buffer = client.empty(shape.num_elements() * size_of::<f32>());
-    let output = CubeTensor::new_contiguous(client.clone(), device, shape, buffer, DType::F32);
+    let buffer = client.empty(shape.num_elements() * dtype.size());
+    let output = CubeTensor::new_contiguous(client.clone(), device, shape, buffer, dtype);
 
     let mut arguments = KernelArguments::new();
     for input in inputs {
@@ -78,7 +96,7 @@ pub fn launch(
     }
     arguments = arguments
         .with_buffer_io(output.handle.clone().binding(), BufferIOAttr::WriteOnly)
-        .with_info(MetadataBindingInfo::custom(words(sizes)));
+        .with_info(MetadataBindingInfo::custom(words(parameters)));
 
     let [across, down] = fold(workgroups);
     client.launch(
@@ -108,9 +126,10 @@ fn memory(tensor: &CubeTensor) -> impl PartialEq + use<> {
     tensor.handle.clone().binding().memory.id()
 }
 
-/// Four 32-bit numbers as the 64-bit words in which CubeCL passes metadata.
-fn words(sizes: [u32; 4]) -> Vec<u64> {
-    sizes
+/// An even number of 32-bit numbers as the 64-bit words in which CubeCL passes metadata.
+fn words<const N: usize>(numbers: [u32; N]) -> Vec<u64> {
+    const { assert!(N.is_multiple_of(2)) };
+    numbers
         .as_chunks::<2>()
         .0
         .iter()

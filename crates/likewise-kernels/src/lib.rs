@@ -37,4 +37,7 @@ pub use choice::{
 pub use conv::{Epilogue, batch_norm_train, conv2d};
 pub use gram::{gram, gram_twin};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
-pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};
+pub use pairwise_distance::{
+    Measure, pairwise_distance, pairwise_distance_twin, pairwise_squared_distance,
+    pairwise_squared_distance_twin,
+};

@@ -1,5 +1,6 @@
 //! `likewise bench`: what this machine needs for a step, and for its parts.
 
+mod kernels;
 mod objectives;
 mod train;
 
@@ -12,6 +13,7 @@ pub fn run(what: &BenchWhat) -> Result<()> {
     match what {
         BenchWhat::Train(options) => train::run(options),
         BenchWhat::Objectives(options) => objectives::run(options),
+        BenchWhat::Kernels(options) => kernels::run(options),
     }
 }
 
@@ -33,4 +35,12 @@ fn use_threads(threads: Option<usize>) -> Result<usize> {
 fn median(seconds: &mut [f64]) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
+}
+
+/// Refuses names that are not among the known ones.
+fn check_names(option: &str, names: &[String], known: &[&str]) -> Result<()> {
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => bail!("{option} {name}: not one of {}", known.join(", ")),
+        None => Ok(()),
+    }
 }

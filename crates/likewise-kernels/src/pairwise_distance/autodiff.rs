@@ -1,5 +1,6 @@
-//! Differentiation of the pairwise distance. Only its inputs are kept for the backward pass, and
-//! they are recomputed there if the checkpointing strategy has let go of them.
+//! Differentiation of the pairwise distance. Its inputs are kept for the backward pass, and
+//! recomputed there if the checkpointing strategy has let go of them; of its values, only
+//! Euclidean distances are.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;
@@ -8,34 +9,53 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 
-use super::PairwiseDistance;
+use super::{Measure, PairwiseDistance};
 
 impl<B: PairwiseDistance, C: CheckpointStrategy> PairwiseDistance for Autodiff<B, C> {
-    fn squared_distance(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn pairwise_distance(
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        measure: Measure,
+    ) -> FloatTensor<Self> {
         let nodes = [x.node(), y.node()];
-        match SquaredDistanceBackward
+        match DistanceBackward
             .prepare::<C>(nodes)
             .compute_bound()
             .stateful()
         {
             OpsKind::Tracked(mut prepared) => {
-                let state = [prepared.checkpoint(&x), prepared.checkpoint(&y)];
-                let output = B::squared_distance(x.into_primitive(), y.into_primitive());
+                let nodes = [prepared.checkpoint(&x), prepared.checkpoint(&y)];
+                let output = B::pairwise_distance(x.into_primitive(), y.into_primitive(), measure);
+                let values = (measure == Measure::Euclidean).then(|| output.clone());
+                let state = State {
+                    nodes,
+                    measure,
+                    values,
+                };
                 prepared.finish(state, output)
             }
-            OpsKind::UnTracked(prepared) => {
-                prepared.finish(B::squared_distance(x.into_primitive(), y.into_primitive()))
-            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::pairwise_distance(
+                x.into_primitive(),
+                y.into_primitive(),
+                measure,
+            )),
         }
     }
 }
 
 #[derive(Debug)]
-struct SquaredDistanceBackward;
+struct DistanceBackward;
 
-impl<B: PairwiseDistance> Backward<B, 2> for SquaredDistanceBackward {
-    /// Nodes of x and y.
-    type State = [NodeId; 2];
+#[derive(Clone, Debug)]
+struct State<B: PairwiseDistance> {
+    /// Of x and y.
+    nodes: [NodeId; 2],
+    measure: Measure,
+    values: Option<FloatTensor<B>>,
+}
+
+impl<B: PairwiseDistance> Backward<B, 2> for DistanceBackward {
+    type State = State<B>;
 
     fn backward(
         self,
@@ -44,24 +64,30 @@ impl<B: PairwiseDistance> Backward<B, 2> for SquaredDistanceBackward {
         checkpointer: &mut Checkpointer,
     ) {
         let [x_node, y_node] = ops.parents;
+        let State {
+            nodes,
+            measure,
+            values,
+        } = ops.state;
         let gradient = gradients.consume::<B>(&ops.node);
-        let [x, y]: [FloatTensor<B>; 2] = ops
-            .state
-            .map(|node| checkpointer.retrieve_node_output(node));
+        let weights = measure.weights::<B>(gradient, values);
+        let [x, y]: [FloatTensor<B>; 2] = nodes.map(|node| checkpointer.retrieve_node_output(node));
 
-        if ops.state[0] == ops.state[1] {
+        let products = measure.of_products();
+        if nodes[0] == nodes[1] {
             if let Some(node) = x_node {
-                gradients.register::<B>(node.id, B::squared_distance_self_gradient(gradient, x));
+                let gradient = B::pair_self_gradient(weights, x, products);
+                gradients.register::<B>(node.id, gradient);
             }
             return;
         }
         if let Some(node) = x_node {
-            let x_gradient = B::squared_distance_gradient(gradient.clone(), x.clone(), y.clone());
+            let x_gradient = B::pair_gradient(weights.clone(), x.clone(), y.clone(), products);
             gradients.register::<B>(node.id, x_gradient);
         }
         if let Some(node) = y_node {
-            let transposed = B::float_transpose(gradient);
-            gradients.register::<B>(node.id, B::squared_distance_gradient(transposed, y, x));
+            let transposed = B::float_transpose(weights);
+            gradients.register::<B>(node.id, B::pair_gradient(transposed, y, x, products));
         }
     }
 }

@@ -5,18 +5,32 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, Slice};
 
-use super::Sizes;
+use super::{Measure, Sizes};
 
 /// Elements of the differences of some rows of x with all rows of y that are held at a time: all
 /// `N·M·D` of them would be too large for batches of thousands.
 const DIFFERENCES: usize = 1 << 22;
 
-/// ‖x_i − y_j‖² for `x` `[N, D]` and `y` `[M, D]`: `[N, M]`.
-pub fn forward<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+/// `measure` of the rows of `x` `[N, D]` with those of `y` `[M, D]`: `[N, M]`.
+pub fn forward<B: Backend>(
+    x: FloatTensor<B>,
+    y: FloatTensor<B>,
+    measure: Measure,
+) -> FloatTensor<B> {
     let sizes = Sizes::of(&x, &y);
-    if sizes.is_empty() {
-        return zeros::<B>([sizes.x_rows, sizes.y_rows], &x);
-    }
+    let sums = if sizes.is_empty() {
+        zeros::<B>([sizes.x_rows, sizes.y_rows], &x)
+    } else if measure.of_products() {
+        B::float_matmul(x, B::float_transpose(y))
+    } else {
+        squared::<B>(x, y)
+    };
+    measure.finish::<B>(sums)
+}
+
+/// ‖x_i − y_j‖². There is at least one row of each, and one component.
+fn squared<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+    let sizes = Sizes::of(&x, &y);
     let blocks = blocks(sizes).map(|block| {
         let difference = differences::<B>(rows::<B>(x.clone(), block), y.clone());
         let square = B::float_mul(difference.clone(), difference);
@@ -28,20 +42,25 @@ pub fn forward<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<
     join::<B>(blocks.collect())
 }
 
-/// 2 Σ_j g_ij (x_i − y_j) for `gradient` g `[N, M]`, `x` `[N, D]` and `y` `[M, D]`: `[N, D]`.
+/// 2 Σ_j w_ij (x_i − y_j), or for `products` Σ_j w_ij y_j, for `weights` w `[N, M]`, `x` `[N, D]`
+/// and `y` `[M, D]`: `[N, D]`.
 pub fn gradient<B: Backend>(
-    gradient: FloatTensor<B>,
+    weights: FloatTensor<B>,
     x: FloatTensor<B>,
     y: FloatTensor<B>,
+    products: bool,
 ) -> FloatTensor<B> {
     let sizes = Sizes::of(&x, &y);
     if sizes.is_empty() {
         return zeros::<B>([sizes.x_rows, sizes.components], &x);
     }
+    if products {
+        return B::float_matmul(weights, y);
+    }
     let blocks = blocks(sizes).map(|block| {
         let count = block[1] - block[0];
         let difference = differences::<B>(rows::<B>(x.clone(), block), y.clone());
-        let weight = rows::<B>(gradient.clone(), block);
+        let weight = rows::<B>(weights.clone(), block);
         let weight = B::float_reshape(weight, Shape::new([count, sizes.y_rows, 1]));
         let sum = B::float_sum_dim(B::float_mul(weight, difference), 1);
         let sum = B::float_reshape(sum, Shape::new([count, sizes.components]));

@@ -2,15 +2,17 @@
 //! for wasm32, the browser's WebGPU. A machine without an adapter reports the WGSL trials as
 //! ignored, never as passed; `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
 
+mod choice;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+mod pairwise_distance;
 mod support;
 
 use support::Case;
 
 /// Every case, by family.
 fn cases() -> Vec<Case> {
-    let families: [Vec<Case>; 0] = [];
+    let families = [choice::cases(), pairwise_distance::cases()];
     families.into_iter().flatten().collect()
 }
 
