@@ -1,6 +1,5 @@
-// Gradients of sums over pairs of rows for the rows of x, given the weights of the pairs:
-// 2 sum_j weight[i, j] (x[i] - y[j]) for squared distances, from differences as well, or
-// sum_j weight[i, j] y[j] for inner products.
+// Gradient of a sum of squared distances, weighted pair by pair, for the rows of x:
+// 2 sum_j weight[i, j] (x[i] - y[j]), from differences as well.
 //
 // One workgroup computes a square tile of the gradient, walking along the rows of y; one invocation
 // computes 16 elements in registers: four components of four rows. Workgroups past the last tile
@@ -10,8 +9,7 @@ struct Sizes {
     x_rows: u32,
     y_rows: u32,
     components: u32,
-    // 0: of squared distances, 1: of inner products.
-    products: u32,
+    unused: u32,
 }
 
 // Weights of the pairs, [x_rows, y_rows].
@@ -100,7 +98,7 @@ fn store(row: u32, component: u32, sums: vec4<f32>) {
     if (row >= sizes.x_rows) {
         return;
     }
-    let results = select(2.0 * sums, sums, sizes.products == 1u);
+    let results = 2.0 * sums;
     let place = row * sizes.components;
     if (component < sizes.components) {
         x_gradient[place + component] = results.x;
@@ -148,24 +146,13 @@ fn main(
 
         // Not to the end of the tile: zero times an infinite component would not be zero.
         let end = min(DEPTH, sizes.y_rows - first) * PITCH;
-        if (sizes.products == 1u) {
-            for (var k = 0u; k < end; k += PITCH) {
-                let w = weight_tile[k + local.y];
-                let b = y_tile[k + local.x];
-                sums_0 += w.x * b;
-                sums_1 += w.y * b;
-                sums_2 += w.z * b;
-                sums_3 += w.w * b;
-            }
-        } else {
-            for (var k = 0u; k < end; k += PITCH) {
-                let w = weight_tile[k + local.y];
-                let b = y_tile[k + local.x];
-                sums_0 += w.x * (x_0 - b);
-                sums_1 += w.y * (x_1 - b);
-                sums_2 += w.z * (x_2 - b);
-                sums_3 += w.w * (x_3 - b);
-            }
+        for (var k = 0u; k < end; k += PITCH) {
+            let w = weight_tile[k + local.y];
+            let b = y_tile[k + local.x];
+            sums_0 += w.x * (x_0 - b);
+            sums_1 += w.y * (x_1 - b);
+            sums_2 += w.z * (x_2 - b);
+            sums_3 += w.w * (x_3 - b);
         }
         workgroupBarrier();
     }

@@ -107,6 +107,22 @@ pub fn launch_as<const N: usize>(
     output
 }
 
+/// A tensor for a binding that the shader does not read this time.
+pub fn not_read(like: &CubeTensor) -> CubeTensor {
+    let (client, device) = (like.client.clone(), like.device.clone());
+    let buffer = client.empty(size_of::<f32>());
+    CubeTensor::new_contiguous(client, device, Shape::new([1]), buffer, DType::F32)
+}
+
+/// Whether two tensors are the same elements of the same memory.
+pub fn is_same(x: &CubeTensor, y: &CubeTensor) -> bool {
+    let place = |tensor: &CubeTensor| (tensor.handle.offset_start, tensor.handle.offset_end);
+    memory(x) == memory(y)
+        && place(x) == place(y)
+        && x.meta.shape() == y.meta.shape()
+        && x.meta.strides() == y.meta.strides()
+}
+
 /// WebGPU forbids two writable bindings of the same memory, and every binding of a tensor is
 /// writable, because tensors share buffers. So a tensor that comes twice is copied.
 fn distinct(inputs: Vec<CubeTensor>) -> Vec<CubeTensor> {

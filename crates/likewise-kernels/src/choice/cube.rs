@@ -5,7 +5,7 @@ use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
 use burn::tensor::{DType, IntDType, Shape};
 
 use super::operation::{Choice, Weights};
-use crate::launch::{Shader, launch_as};
+use crate::launch::{Shader, launch_as, not_read};
 
 const CHOOSE: Shader = Shader {
     name: "sample_negative",
@@ -19,11 +19,7 @@ impl Choice for CubeBackend {
         uniform: CubeTensor,
         dtype: IntDType,
     ) -> CubeTensor {
-        // The shader has a binding for values, but does not read it.
-        let (client, device) = (uniform.client.clone(), uniform.device.clone());
-        let buffer = client.empty(size_of::<f32>());
-        let nothing = CubeTensor::new_contiguous(client, device, [1].into(), buffer, DType::F32);
-        choose(nothing, candidates, uniform, [0; 6], dtype)
+        choose(not_read(&uniform), candidates, uniform, [0; 6], dtype)
     }
 
     fn row_choice_weighted(

@@ -9,7 +9,8 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 
-use super::{Measure, PairwiseDistance};
+use super::measure::through_root;
+use super::{Measure, PairwiseDistance, both_roles, cosine, twin};
 
 impl<B: PairwiseDistance, C: CheckpointStrategy> PairwiseDistance for Autodiff<B, C> {
     fn pairwise_distance(
@@ -18,6 +19,10 @@ impl<B: PairwiseDistance, C: CheckpointStrategy> PairwiseDistance for Autodiff<B
         measure: Measure,
     ) -> FloatTensor<Self> {
         let nodes = [x.node(), y.node()];
+        if measure == Measure::Cosine {
+            let same = nodes[0].id() == nodes[1].id();
+            return cosine::distance::<Self>(x, y, same);
+        }
         match DistanceBackward
             .prepare::<C>(nodes)
             .compute_bound()
@@ -26,11 +31,11 @@ impl<B: PairwiseDistance, C: CheckpointStrategy> PairwiseDistance for Autodiff<B
             OpsKind::Tracked(mut prepared) => {
                 let nodes = [prepared.checkpoint(&x), prepared.checkpoint(&y)];
                 let output = B::pairwise_distance(x.into_primitive(), y.into_primitive(), measure);
-                let values = (measure == Measure::Euclidean).then(|| output.clone());
+                let distance = (measure == Measure::Euclidean).then(|| output.clone());
                 let state = State {
                     nodes,
                     measure,
-                    values,
+                    distance,
                 };
                 prepared.finish(state, output)
             }
@@ -51,7 +56,8 @@ struct State<B: PairwiseDistance> {
     /// Of x and y.
     nodes: [NodeId; 2],
     measure: Measure,
-    values: Option<FloatTensor<B>>,
+    /// Euclidean distances, if these are what was computed.
+    distance: Option<FloatTensor<B>>,
 }
 
 impl<B: PairwiseDistance> Backward<B, 2> for DistanceBackward {
@@ -67,27 +73,40 @@ impl<B: PairwiseDistance> Backward<B, 2> for DistanceBackward {
         let State {
             nodes,
             measure,
-            values,
+            distance,
         } = ops.state;
         let gradient = gradients.consume::<B>(&ops.node);
-        let weights = measure.weights::<B>(gradient, values);
         let [x, y]: [FloatTensor<B>; 2] = nodes.map(|node| checkpointer.retrieve_node_output(node));
-
-        let products = measure.of_products();
+        let gradient = match distance {
+            Some(distance) => through_root::<B>(gradient, distance),
+            None => gradient,
+        };
+        let products = measure == Measure::DotProduct;
         if nodes[0] == nodes[1] {
             if let Some(node) = x_node {
-                let gradient = B::pair_self_gradient(weights, x, products);
-                gradients.register::<B>(node.id, gradient);
+                let x_gradient = if products {
+                    twin::product_gradient::<B>(both_roles::<B>(gradient), x.clone(), x)
+                } else {
+                    B::squared_distance_self_gradient(gradient, x)
+                };
+                gradients.register::<B>(node.id, x_gradient);
             }
             return;
         }
+        let for_first = |gradient, x, y| {
+            if products {
+                twin::product_gradient::<B>(gradient, x, y)
+            } else {
+                B::squared_distance_gradient(gradient, x, y)
+            }
+        };
         if let Some(node) = x_node {
-            let x_gradient = B::pair_gradient(weights.clone(), x.clone(), y.clone(), products);
+            let x_gradient = for_first(gradient.clone(), x.clone(), y.clone());
             gradients.register::<B>(node.id, x_gradient);
         }
         if let Some(node) = y_node {
-            let transposed = B::float_transpose(weights);
-            gradients.register::<B>(node.id, B::pair_gradient(transposed, y, x, products));
+            let transposed = B::float_transpose(gradient);
+            gradients.register::<B>(node.id, for_first(transposed, y, x));
         }
     }
 }

@@ -2,12 +2,19 @@
 //! cannot be run.
 
 use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
+use burn::tensor::DType;
+use cubecl::Device;
+use cubecl::device::WgpuDeviceKind;
 
-use super::{Measure, PairwiseDistance, Sizes, twin};
-use crate::launch::{Shader, accepts, launch};
+use super::{Measure, PairwiseDistance, Sizes, cosine, twin};
+use crate::launch::{Shader, accepts, is_same, launch, launch_as, not_read};
 
-/// Side of the square tile of the output that a workgroup computes.
+/// Side of the square tile of the output that a workgroup computes, or half of it.
 const TILE: usize = 32;
+/// Workgroups that keep a GPU busy,
+const UNITS: u32 = 64;
+/// and a software device.
+const CORES: u32 = 4;
 
 const FORWARD: Shader = Shader {
     name: "pairwise_distance",
@@ -24,30 +31,43 @@ const BACKWARD: Shader = Shader {
 // What is too large to be bound cannot exist: CubeCL has no buffer larger than the device's binding.
 impl PairwiseDistance for CubeBackend {
     fn pairwise_distance(x: CubeTensor, y: CubeTensor, measure: Measure) -> CubeTensor {
+        let number = match measure {
+            Measure::SquaredEuclidean => 0,
+            Measure::Euclidean => 1,
+            Measure::DotProduct => 2,
+            Measure::Cosine => {
+                let same = is_same(&x, &y);
+                return cosine::distance::<Self>(x, y, same);
+            }
+        };
         let sizes = Sizes::of(&x, &y);
         let shape = [sizes.x_rows, sizes.y_rows];
         if !accepts(&[&x, &y]) || !indexable(shape) || sizes.is_empty() {
             return twin::forward::<Self>(x, y, measure);
         }
-        let inputs = [x, y].map(into_contiguous).to_vec();
-        let words = words(sizes, measure as u32);
-        launch(FORWARD, tiles(shape), inputs, shape, words)
+        let symmetric = is_same(&x, &y);
+        let x = into_contiguous(x);
+        let y = if symmetric {
+            not_read(&x)
+        } else {
+            into_contiguous(y)
+        };
+        let quadruples = quadruples(shape, &x.device);
+        let [a, b, c] = words(sizes);
+        let parameters = [a, b, c, number, quadruples as u32, symmetric.into()];
+        let tiles = tiles(shape, quadruples * TILE);
+        launch_as(DType::F32, FORWARD, tiles, vec![x, y], shape, parameters)
     }
 
-    fn pair_gradient(
-        weights: CubeTensor,
-        x: CubeTensor,
-        y: CubeTensor,
-        products: bool,
-    ) -> CubeTensor {
+    fn squared_distance_gradient(gradient: CubeTensor, x: CubeTensor, y: CubeTensor) -> CubeTensor {
         let sizes = Sizes::of(&x, &y);
-        if !accepts(&[&weights, &x, &y]) || sizes.is_empty() {
-            return twin::gradient::<Self>(weights, x, y, products);
+        if !accepts(&[&gradient, &x, &y]) || sizes.is_empty() {
+            return twin::gradient::<Self>(gradient, x, y);
         }
         let shape = [sizes.x_rows, sizes.components];
-        let inputs = [weights, x, y].map(into_contiguous).to_vec();
-        let words = words(sizes, u32::from(products));
-        launch(BACKWARD, tiles(shape), inputs, shape, words)
+        let inputs = [gradient, x, y].map(into_contiguous).to_vec();
+        let [a, b, c] = words(sizes);
+        launch(BACKWARD, tiles(shape, TILE), inputs, shape, [a, b, c, 0])
     }
 }
 
@@ -58,17 +78,21 @@ fn indexable(shape: [usize; 2]) -> bool {
         .is_some_and(|elements| u32::try_from(elements).is_ok())
 }
 
-/// Workgroups for an output of this shape, at most 2^27 for one that is `indexable`.
-fn tiles(shape: [usize; 2]) -> u32 {
-    (shape[0].div_ceil(TILE) * shape[1].div_ceil(TILE)) as u32
+/// Quadruples of rows of x, and of y, whose distances one invocation computes. Two share what they
+/// read among more results; one keeps more of the device busy where there are few.
+fn quadruples(shape: [usize; 2], device: &Device) -> usize {
+    let software = matches!(device, Device::Wgpu(device) if device.kind == WgpuDeviceKind::Cpu);
+    let busy = if software { CORES } else { UNITS };
+    if tiles(shape, 2 * TILE) < busy { 1 } else { 2 }
 }
 
-/// `Sizes` of the shaders.
-fn words(sizes: Sizes, last: u32) -> [u32; 4] {
-    [
-        sizes.x_rows as u32,
-        sizes.y_rows as u32,
-        sizes.components as u32,
-        last,
-    ]
+/// Workgroups for an output of this shape in tiles of this side, at most 2^27 for one that is
+/// `indexable`.
+fn tiles(shape: [usize; 2], side: usize) -> u32 {
+    (shape[0].div_ceil(side) * shape[1].div_ceil(side)) as u32
+}
+
+/// The first words of the shaders' `Sizes`.
+fn words(sizes: Sizes) -> [u32; 3] {
+    [sizes.x_rows, sizes.y_rows, sizes.components].map(|size| size as u32)
 }

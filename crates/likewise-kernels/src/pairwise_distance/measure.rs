@@ -1,4 +1,4 @@
-//! Which quantity of two rows is computed, and how its gradient follows from simpler ones.
+//! Which quantity of two rows is computed.
 
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
@@ -26,38 +26,16 @@ impl Measure {
         Self::Cosine,
         Self::DotProduct,
     ];
+}
 
-    /// Whether it is computed from products of components; otherwise, from differences.
-    pub(super) fn of_products(self) -> bool {
-        matches!(self, Self::Cosine | Self::DotProduct)
-    }
-
-    /// The squared distances, or inner products, turned into this measure.
-    pub(super) fn finish<B: Backend>(self, sums: FloatTensor<B>) -> FloatTensor<B> {
-        match self {
-            Self::SquaredEuclidean | Self::DotProduct => sums,
-            Self::Euclidean => B::float_sqrt(sums),
-            Self::Cosine => B::float_add_scalar(B::float_neg(sums), 1.0f32.into()),
-        }
-    }
-
-    /// Weights of the pairs of rows in the gradient of the squared distances, or inner products,
-    /// given the gradient of this measure and its values.
-    pub(super) fn weights<B: Backend>(
-        self,
-        gradient: FloatTensor<B>,
-        values: Option<FloatTensor<B>>,
-    ) -> FloatTensor<B> {
-        match (self, values) {
-            (Self::Cosine, _) => B::float_neg(gradient),
-            (Self::Euclidean, Some(distance)) => {
-                // g / 2d, and 0 where d is, whatever g is.
-                let bools = get_device_settings::<B>(&distance.device()).bool_dtype;
-                let zero = B::float_equal_elem(distance.clone(), 0.0f32.into(), bools);
-                let half = B::float_mul_scalar(gradient, 0.5f32.into());
-                B::float_mask_fill(B::float_div(half, distance), zero, 0.0f32.into())
-            }
-            _ => gradient,
-        }
-    }
+/// Weights of the pairs of rows in the gradient of squared distances, given the gradient g of the
+/// distances: g / 2d, and 0 where a distance is, whatever g is there.
+pub(super) fn through_root<B: Backend>(
+    gradient: FloatTensor<B>,
+    distance: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let bools = get_device_settings::<B>(&distance.device()).bool_dtype;
+    let zero = B::float_equal_elem(distance.clone(), 0.0f32.into(), bools);
+    let half = B::float_mul_scalar(gradient, 0.5f32.into());
+    B::float_mask_fill(B::float_div(half, distance), zero, 0.0f32.into())
 }

@@ -3,6 +3,7 @@
 //! coincident rows lose no digits.
 
 mod autodiff;
+mod cosine;
 mod cube;
 mod distances;
 mod flex;
@@ -30,7 +31,6 @@ pub use measure::Measure;
 /// If the rows of `x` and `y` differ in length.
 pub fn pairwise_distance(x: Tensor<2>, y: Tensor<2>, measure: Measure) -> Tensor<2> {
     check(&x, &y);
-    let [x, y] = rows_for(measure, [x, y]);
     Tensor::from_dispatch(Dispatch::pairwise_distance(
         x.into_dispatch(),
         y.into_dispatch(),
@@ -46,18 +46,19 @@ pub fn pairwise_distance(x: Tensor<2>, y: Tensor<2>, measure: Measure) -> Tensor
 /// If the rows of `x` and `y` differ in length.
 pub fn pairwise_distance_twin(x: Tensor<2>, y: Tensor<2>, measure: Measure) -> Tensor<2> {
     check(&x, &y);
-    let [x, y] = rows_for(measure, [x, y]);
-    // A square root has no finite gradient at 0.
-    let (inner, root) = match measure {
-        Measure::Euclidean => (Measure::SquaredEuclidean, true),
-        other => (other, false),
-    };
-    let output = Tensor::from_dispatch(twin::forward::<Dispatch>(
-        x.into_dispatch(),
-        y.into_dispatch(),
-        inner,
-    ));
-    if root { root_or_zero(output) } else { output }
+    let (x, y) = (x.into_dispatch(), y.into_dispatch());
+    let squared = |x, y| Tensor::from_dispatch(twin::squared::<Dispatch>(x, y));
+    match measure {
+        Measure::SquaredEuclidean => squared(x, y),
+        Measure::Euclidean => root(squared(x, y)),
+        Measure::Cosine => {
+            let [x, y] = [x, y].map(cosine::unit::<Dispatch>);
+            Tensor::from_dispatch(cosine::one_minus::<Dispatch>(twin::products::<Dispatch>(
+                x, y,
+            )))
+        }
+        Measure::DotProduct => Tensor::from_dispatch(twin::products::<Dispatch>(x, y)),
+    }
 }
 
 /// Squared Euclidean distances ‖x_i − y_j‖² between the rows of `x` `[N, D]` and the rows of `y`
@@ -79,30 +80,8 @@ pub fn pairwise_squared_distance_twin(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
     pairwise_distance_twin(x, y, Measure::SquaredEuclidean)
 }
 
-/// The rows that the measure is computed of: for cosines, scaled to length 1.
-fn rows_for(measure: Measure, rows: [Tensor<2>; 2]) -> [Tensor<2>; 2] {
-    match measure {
-        Measure::Cosine => rows.map(unit),
-        _ => rows,
-    }
-}
-
-/// Rows of `x` scaled to length 1; zero rows stay zero, with gradient 0.
-fn unit(x: Tensor<2>) -> Tensor<2> {
-    if x.dims().contains(&0) {
-        return x;
-    }
-    // Scaled first to a largest component of 1, of which squares neither overflow nor vanish.
-    let largest = x.clone().detach().abs().max_dim(1);
-    let zero = largest.clone().equal_elem(0.0);
-    let x = x / largest.mask_fill(zero.clone(), 1.0);
-    let square = x.clone().square().sum_dim(1).mask_fill(zero.clone(), 1.0);
-    let unit = x.clone() / square.sqrt();
-    unit.mask_fill(zero.expand(x.shape()), 0.0)
-}
-
 /// The square root, with gradient 0 at 0.
-fn root_or_zero(square: Tensor<2>) -> Tensor<2> {
+fn root(square: Tensor<2>) -> Tensor<2> {
     let zero = square.clone().equal_elem(0.0);
     let root = square.mask_fill(zero.clone(), 1.0).sqrt();
     root.mask_fill(zero, 0.0)
@@ -116,8 +95,7 @@ fn check(x: &Tensor<2>, y: &Tensor<2>) {
     );
 }
 
-/// The operation and its derivatives for each backend. Rows of cosines are of length 1, or zero,
-/// already.
+/// The operation and its derivative for each backend.
 #[backend_extension(Autodiff, Cube, Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait PairwiseDistance: Backend {
     /// `measure` of the rows of `x` `[N, D]` with those of `y` `[M, D]`: `[N, M]`.
@@ -128,32 +106,31 @@ pub trait PairwiseDistance: Backend {
         measure: Measure,
     ) -> FloatTensor<Self>;
 
-    /// The gradient for `x` `[N, D]` given the gradient w `[N, M]` of the squared distances to `y`
-    /// `[M, D]`, 2 Σ_j w_ij (x_i − y_j), or, for `products`, of the inner products, Σ_j w_ij y_j.
-    /// The gradient for y is the same with w transposed and x and y exchanged.
+    /// 2 Σ_j g_ij (x_i − y_j), the gradient for `x` `[N, D]` given the gradient `g` `[N, M]` of the
+    /// squared distances to `y` `[M, D]`. The gradient for y is the same with `g` transposed and x
+    /// and y exchanged.
     #[fusion(dtype = x, shape = x)]
-    fn pair_gradient(
-        weights: FloatTensor<Self>,
+    fn squared_distance_gradient(
+        gradient: FloatTensor<Self>,
         x: FloatTensor<Self>,
         y: FloatTensor<Self>,
-        products: bool,
     ) -> FloatTensor<Self> {
-        twin::gradient::<Self>(weights, x, y, products)
+        twin::gradient::<Self>(gradient, x, y)
     }
 
-    /// The gradient for `x` `[N, D]` given the gradient `[N, N]` of what its rows have with each
-    /// other.
+    /// The gradient for `x` `[N, D]` given the gradient `[N, N]` of the squared distances to itself.
     #[fusion(default)]
-    fn pair_self_gradient(
-        weights: FloatTensor<Self>,
+    fn squared_distance_self_gradient(
+        gradient: FloatTensor<Self>,
         x: FloatTensor<Self>,
-        products: bool,
     ) -> FloatTensor<Self> {
-        // Both roles of the rows at once.
-        let transposed = Self::float_transpose(weights.clone());
-        let both = Self::float_add(weights, transposed);
-        Self::pair_gradient(both, x.clone(), x, products)
+        Self::squared_distance_gradient(both_roles::<Self>(gradient), x.clone(), x)
     }
+}
+
+/// g + gᵀ: the gradient of what rows have with each other, for both roles of a row at once.
+fn both_roles<B: Backend>(gradient: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_add(gradient.clone(), B::float_transpose(gradient))
 }
 
 /// Rows of x, rows of y and components of both.

@@ -11,26 +11,35 @@ use super::{Measure, Sizes};
 /// `N·M·D` of them would be too large for batches of thousands.
 const DIFFERENCES: usize = 1 << 22;
 
-/// `measure` of the rows of `x` `[N, D]` with those of `y` `[M, D]`: `[N, M]`.
+/// `measure`, not of cosines, of the rows of `x` `[N, D]` with those of `y` `[M, D]`: `[N, M]`. For
+/// values alone: the gradient of a Euclidean distance is infinite where it is 0.
 pub fn forward<B: Backend>(
     x: FloatTensor<B>,
     y: FloatTensor<B>,
     measure: Measure,
 ) -> FloatTensor<B> {
-    let sizes = Sizes::of(&x, &y);
-    let sums = if sizes.is_empty() {
-        zeros::<B>([sizes.x_rows, sizes.y_rows], &x)
-    } else if measure.of_products() {
-        B::float_matmul(x, B::float_transpose(y))
-    } else {
-        squared::<B>(x, y)
-    };
-    measure.finish::<B>(sums)
+    match measure {
+        Measure::SquaredEuclidean => squared::<B>(x, y),
+        Measure::Euclidean => B::float_sqrt(squared::<B>(x, y)),
+        Measure::DotProduct | Measure::Cosine => products::<B>(x, y),
+    }
 }
 
-/// ‖x_i − y_j‖². There is at least one row of each, and one component.
-fn squared<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+/// x_i · y_j.
+pub fn products<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
     let sizes = Sizes::of(&x, &y);
+    if sizes.is_empty() {
+        return zeros::<B>([sizes.x_rows, sizes.y_rows], &x);
+    }
+    B::float_matmul(x, B::float_transpose(y))
+}
+
+/// ‖x_i − y_j‖².
+pub fn squared<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+    let sizes = Sizes::of(&x, &y);
+    if sizes.is_empty() {
+        return zeros::<B>([sizes.x_rows, sizes.y_rows], &x);
+    }
     let blocks = blocks(sizes).map(|block| {
         let difference = differences::<B>(rows::<B>(x.clone(), block), y.clone());
         let square = B::float_mul(difference.clone(), difference);
@@ -42,31 +51,39 @@ fn squared<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
     join::<B>(blocks.collect())
 }
 
-/// 2 Σ_j w_ij (x_i − y_j), or for `products` Σ_j w_ij y_j, for `weights` w `[N, M]`, `x` `[N, D]`
-/// and `y` `[M, D]`: `[N, D]`.
+/// 2 Σ_j g_ij (x_i − y_j) for `gradient` g `[N, M]`, `x` `[N, D]` and `y` `[M, D]`: `[N, D]`.
 pub fn gradient<B: Backend>(
-    weights: FloatTensor<B>,
+    gradient: FloatTensor<B>,
     x: FloatTensor<B>,
     y: FloatTensor<B>,
-    products: bool,
 ) -> FloatTensor<B> {
     let sizes = Sizes::of(&x, &y);
     if sizes.is_empty() {
         return zeros::<B>([sizes.x_rows, sizes.components], &x);
     }
-    if products {
-        return B::float_matmul(weights, y);
-    }
     let blocks = blocks(sizes).map(|block| {
         let count = block[1] - block[0];
         let difference = differences::<B>(rows::<B>(x.clone(), block), y.clone());
-        let weight = rows::<B>(weights.clone(), block);
+        let weight = rows::<B>(gradient.clone(), block);
         let weight = B::float_reshape(weight, Shape::new([count, sizes.y_rows, 1]));
         let sum = B::float_sum_dim(B::float_mul(weight, difference), 1);
         let sum = B::float_reshape(sum, Shape::new([count, sizes.components]));
         B::float_mul_scalar(sum, 2.0f32.into())
     });
     join::<B>(blocks.collect())
+}
+
+/// Σ_j g_ij y_j, the gradient for `x` of inner products, given theirs, `gradient` g `[N, M]`.
+pub fn product_gradient<B: Backend>(
+    gradient: FloatTensor<B>,
+    x: FloatTensor<B>,
+    y: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let sizes = Sizes::of(&x, &y);
+    if sizes.is_empty() {
+        return zeros::<B>([sizes.x_rows, sizes.components], &x);
+    }
+    B::float_matmul(gradient, y)
 }
 
 /// First and one past the last row of each block of rows of x.

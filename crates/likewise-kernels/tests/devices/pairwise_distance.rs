@@ -30,6 +30,10 @@ const SIZES: [[usize; 3]; 16] = [
     [3, 5, 2048],
 ];
 
+/// Sizes at which gradients of products are compared as well: they are Burn's matrix products, each
+/// of which is tuned on a WGSL device, slowly.
+const PRODUCT_GRADIENTS: [[usize; 3]; 4] = [[1, 1, 1], [17, 15, 16], [33, 31, 33], [112, 128, 128]];
+
 type Operation = fn(Tensor<2>, Tensor<2>, Measure) -> Tensor<2>;
 
 pub fn cases() -> Vec<Case> {
@@ -121,13 +125,25 @@ async fn against_loops(device: Device, [n, m, d]: [usize; 3], operation: Operati
     let device = device.autodiff();
     let (x, y, weight) = (matrix(n, d, 1), matrix(m, d, 2), matrix(n, m, 3));
     for measure in Measure::ALL {
-        let expected = loops(measure, &x, &y, &wide(&weight), [n, m, d]);
+        let mut expected = loops(measure, &x, &y, &wide(&weight), [n, m, d]);
         let inputs = [
             tensor(&x, [n, d], &device).require_grad(),
             tensor(&y, [m, d], &device).require_grad(),
         ];
-        let weight = tensor(&weight, [n, m], &device);
-        let actual = computed(operation, measure, inputs, weight).await;
+        let products = matches!(measure, Measure::Cosine | Measure::DotProduct);
+        let actual = if products && !PRODUCT_GRADIENTS.contains(&[n, m, d]) {
+            let [x, y] = inputs;
+            expected.x_gradient.clear();
+            expected.y_gradient.clear();
+            Loops {
+                distance: values(operation(x, y, measure).inner()).await,
+                x_gradient: Vec::new(),
+                y_gradient: Vec::new(),
+            }
+        } else {
+            let weight = tensor(&weight, [n, m], &device);
+            computed(operation, measure, inputs, weight).await
+        };
         assert_same(measure, d, &actual, &expected);
     }
 }
@@ -136,7 +152,7 @@ async fn against_loops(device: Device, [n, m, d]: [usize; 3], operation: Operati
 /// roles added up.
 async fn with_themselves(device: Device) {
     let device = device.autodiff();
-    for [n, d] in [[1, 1], [17, 33], [70, 3], [112, 128], [203, 65]] {
+    for [n, d] in [[1, 1], [17, 33], [40, 9], [70, 3], [112, 128], [203, 65]] {
         for measure in Measure::ALL {
             let (data, weight) = (matrix(n, d, 4), matrix(n, n, 5));
             let mut expected = loops(measure, &data, &data, &wide(&weight), [n, n, d]);

@@ -85,8 +85,7 @@ fn measure(
     device: &Device,
     options: &BenchKernels,
 ) -> Result<Measurement> {
-    let seconds = seconds(&work.kernel, device, options.repeats)?;
-    let twin_seconds = self::seconds(&work.twin, device, options.repeats)?;
+    let [seconds, twin_seconds] = medians([&work.kernel, &work.twin], device, options.repeats)?;
     Ok(Measurement {
         kernel,
         batch,
@@ -98,24 +97,28 @@ fn measure(
     })
 }
 
-/// Median time of a repetition, up to the device having finished.
-fn seconds(repetition: &dyn Fn(), device: &Device, repeats: usize) -> Result<f64> {
-    let timed = || -> Result<f64> {
+/// Median times of repetitions of either, up to the device having finished. They take turns, so
+/// that what else the machine does slows both.
+fn medians(either: [&dyn Fn(); 2], device: &Device, repeats: usize) -> Result<[f64; 2]> {
+    let timed = |repetition: &dyn Fn()| -> Result<f64> {
         let start = Instant::now();
         repetition();
         device.sync().context("the device has failed")?;
         Ok(start.elapsed().as_secs_f64())
     };
     // The first compile, and what is chosen by trial is chosen.
-    timed()?;
-    timed()?;
-    let (begun, mut seconds) = (Instant::now(), Vec::new());
-    while seconds.is_empty()
-        || begun.elapsed() < LIMIT && (seconds.len() < repeats || begun.elapsed() < ENOUGH)
-    {
-        seconds.push(timed()?);
+    for repetition in [either, either].concat() {
+        timed(repetition)?;
     }
-    Ok(median(&mut seconds))
+    let (begun, mut seconds) = (Instant::now(), [Vec::new(), Vec::new()]);
+    while seconds[0].is_empty()
+        || begun.elapsed() < LIMIT && (seconds[0].len() < repeats || begun.elapsed() < ENOUGH)
+    {
+        for (repetition, seconds) in either.into_iter().zip(&mut seconds) {
+            seconds.push(timed(repetition)?);
+        }
+    }
+    Ok(seconds.map(|mut seconds| median(&mut seconds)))
 }
 
 fn print(measurements: &[Measurement]) -> Result<()> {
