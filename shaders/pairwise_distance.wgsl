@@ -9,7 +9,7 @@ struct Sizes {
     x_rows: u32,
     y_rows: u32,
     components: u32,
-    // 0: squared Euclidean, 1: Euclidean, 2: inner product.
+    // 0: squared Euclidean, 1: Euclidean, 2: inner product, 3: cosine, of rows of length 1.
     measure: u32,
     // Quadruples of rows of x, and of y, of an invocation: 1 or 2.
     quadruples: u32,
@@ -44,22 +44,18 @@ const PITCH = 2u * SIDE + 1u;
 var<workgroup> x_tile: array<vec4<f32>, DEPTH * PITCH>;
 var<workgroup> y_tile: array<vec4<f32>, DEPTH * PITCH>;
 
+// Components outside are zero. Read without a branch, from a place that is never outside.
 fn x_value(row: u32, component: u32) -> f32 {
-    if (row < sizes.x_rows && component < sizes.components) {
-        return x[row * sizes.components + component];
-    }
-    return 0.0;
+    let inside = row < sizes.x_rows && component < sizes.components;
+    return select(0.0, x[select(0u, row * sizes.components + component, inside)], inside);
 }
 
 fn y_value(row: u32, component: u32) -> f32 {
-    if (row < sizes.y_rows && component < sizes.components) {
-        let place = row * sizes.components + component;
-        if (sizes.symmetric == 1u) {
-            return x[place];
-        }
-        return y[place];
+    if (sizes.symmetric == 1u) {
+        return x_value(row, component);
     }
-    return 0.0;
+    let inside = row < sizes.y_rows && component < sizes.components;
+    return select(0.0, y[select(0u, row * sizes.components + component, inside)], inside);
 }
 
 fn load(x_first: u32, y_first: u32, first: u32, index: u32) {
@@ -110,6 +106,8 @@ fn store_row(row: u32, column: u32, sums: vec4<f32>, mirrored: bool) {
     var results = sums;
     if (sizes.measure == 1u) {
         results = select(sqrt(sums), vec4(0.0), sums == vec4(0.0));
+    } else if (sizes.measure == 3u) {
+        results = 1.0 - sums;
     }
     store_one(row, column, results.x, mirrored);
     store_one(row, column + SIDE, results.y, mirrored);
@@ -152,31 +150,35 @@ fn main(
         workgroupBarrier();
 
         let end = min(DEPTH, sizes.components - first) * PITCH;
-        if (sizes.measure == 2u) {
+        if (sizes.measure >= 2u && large) {
             for (var k = 0u; k < end; k += PITCH) {
                 let a_0 = x_tile[k + local.y];
                 let b_0 = y_tile[k + local.x];
+                let a_1 = x_tile[k + SIDE + local.y];
+                let b_1 = y_tile[k + SIDE + local.x];
                 sums_00 += products(a_0, b_0);
-                if (large) {
-                    let a_1 = x_tile[k + SIDE + local.y];
-                    let b_1 = y_tile[k + SIDE + local.x];
-                    sums_01 += products(a_0, b_1);
-                    sums_10 += products(a_1, b_0);
-                    sums_11 += products(a_1, b_1);
-                }
+                sums_01 += products(a_0, b_1);
+                sums_10 += products(a_1, b_0);
+                sums_11 += products(a_1, b_1);
+            }
+        } else if (sizes.measure >= 2u) {
+            for (var k = 0u; k < end; k += PITCH) {
+                sums_00 += products(x_tile[k + local.y], y_tile[k + local.x]);
+            }
+        } else if (large) {
+            for (var k = 0u; k < end; k += PITCH) {
+                let a_0 = x_tile[k + local.y];
+                let b_0 = y_tile[k + local.x];
+                let a_1 = x_tile[k + SIDE + local.y];
+                let b_1 = y_tile[k + SIDE + local.x];
+                sums_00 += squares(a_0, b_0);
+                sums_01 += squares(a_0, b_1);
+                sums_10 += squares(a_1, b_0);
+                sums_11 += squares(a_1, b_1);
             }
         } else {
             for (var k = 0u; k < end; k += PITCH) {
-                let a_0 = x_tile[k + local.y];
-                let b_0 = y_tile[k + local.x];
-                sums_00 += squares(a_0, b_0);
-                if (large) {
-                    let a_1 = x_tile[k + SIDE + local.y];
-                    let b_1 = y_tile[k + SIDE + local.x];
-                    sums_01 += squares(a_0, b_1);
-                    sums_10 += squares(a_1, b_0);
-                    sums_11 += squares(a_1, b_1);
-                }
+                sums_00 += squares(x_tile[k + local.y], y_tile[k + local.x]);
             }
         }
         workgroupBarrier();

@@ -104,3 +104,27 @@ fn an_objective_without_miner_has_one_row() {
     succeeded(&output);
     assert_eq!(stdout(&output).lines().count(), 2);
 }
+
+#[test]
+fn every_kernel_and_its_twin_are_measured() {
+    let small = ["--dim", "8", "--repeats", "1", "--device", "cpu"];
+    let more = ["--batch", "8,16", "--json"];
+    let output = Place::new().run(&[&["bench", "kernels"], &small[..], &more].concat());
+    let result: serde_json::Value = serde_json::from_str(&succeeded(&output)).unwrap();
+    let rows = result["measurements"].as_array().unwrap();
+    for kernel in ["squared_euclidean", "cosine+backward", "choose_on_sphere"] {
+        let batches = rows.iter().filter(|row| row["kernel"] == kernel);
+        let batches: Vec<u64> = batches.filter_map(|row| row["batch"].as_u64()).collect();
+        assert_eq!(batches, [8, 16], "{kernel}");
+    }
+    for row in rows {
+        let time = |key: &str| {
+            row[key]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{key} in {row}"))
+        };
+        let (kernel, twin) = (time("kernel_milliseconds"), time("twin_milliseconds"));
+        assert!(kernel > 0.0 && twin > 0.0, "{row}");
+        assert!((time("ratio") - twin / kernel).abs() < 1e-6, "{row}");
+    }
+}

@@ -31,21 +31,20 @@ const BACKWARD: Shader = Shader {
 // What is too large to be bound cannot exist: CubeCL has no buffer larger than the device's binding.
 impl PairwiseDistance for CubeBackend {
     fn pairwise_distance(x: CubeTensor, y: CubeTensor, measure: Measure) -> CubeTensor {
-        let number = match measure {
-            Measure::SquaredEuclidean => 0,
-            Measure::Euclidean => 1,
-            Measure::DotProduct => 2,
-            Measure::Cosine => {
-                let same = is_same(&x, &y);
-                return cosine::distance::<Self>(x, y, same);
-            }
-        };
         let sizes = Sizes::of(&x, &y);
         let shape = [sizes.x_rows, sizes.y_rows];
         if !accepts(&[&x, &y]) || !indexable(shape) || sizes.is_empty() {
             return twin::forward::<Self>(x, y, measure);
         }
         let symmetric = is_same(&x, &y);
+        let [x, y] = match measure {
+            Measure::Cosine if symmetric => {
+                let x = cosine::unit::<Self>(x);
+                [x.clone(), x]
+            }
+            Measure::Cosine => [x, y].map(cosine::unit::<Self>),
+            _ => [x, y],
+        };
         let x = into_contiguous(x);
         let y = if symmetric {
             not_read(&x)
@@ -54,7 +53,14 @@ impl PairwiseDistance for CubeBackend {
         };
         let quadruples = quadruples(shape, &x.device);
         let [a, b, c] = words(sizes);
-        let parameters = [a, b, c, number, quadruples as u32, symmetric.into()];
+        let parameters = [
+            a,
+            b,
+            c,
+            number(measure),
+            quadruples as u32,
+            symmetric.into(),
+        ];
         let tiles = tiles(shape, quadruples * TILE);
         launch_as(DType::F32, FORWARD, tiles, vec![x, y], shape, parameters)
     }
@@ -68,6 +74,16 @@ impl PairwiseDistance for CubeBackend {
         let inputs = [gradient, x, y].map(into_contiguous).to_vec();
         let [a, b, c] = words(sizes);
         launch(BACKWARD, tiles(shape, TILE), inputs, shape, [a, b, c, 0])
+    }
+}
+
+/// `Sizes.measure` of the shader.
+fn number(measure: Measure) -> u32 {
+    match measure {
+        Measure::SquaredEuclidean => 0,
+        Measure::Euclidean => 1,
+        Measure::DotProduct => 2,
+        Measure::Cosine => 3,
     }
 }
 

@@ -5,7 +5,7 @@ use burn::backend::{Flex, flex::FlexTensor};
 use burn::tensor::DType;
 
 use super::gradient::{self, Weights};
-use super::{Measure, PairwiseDistance, Sizes, both_roles, cosine, distances, twin};
+use super::{Measure, PairwiseDistance, Sizes, both_roles, distances, twin};
 use crate::flex::{tensor, values};
 
 impl PairwiseDistance for Flex {
@@ -13,7 +13,7 @@ impl PairwiseDistance for Flex {
         match measure {
             Measure::SquaredEuclidean => squared(x, y),
             Measure::Euclidean => Self::float_sqrt(squared(x, y)),
-            Measure::Cosine => cosine::distance::<Self>(x, y, false),
+            Measure::Cosine => twin::cosines::<Self>(x, y),
             Measure::DotProduct => twin::products::<Self>(x, y),
         }
     }

@@ -51,12 +51,7 @@ pub fn pairwise_distance_twin(x: Tensor<2>, y: Tensor<2>, measure: Measure) -> T
     match measure {
         Measure::SquaredEuclidean => squared(x, y),
         Measure::Euclidean => root(squared(x, y)),
-        Measure::Cosine => {
-            let [x, y] = [x, y].map(cosine::unit::<Dispatch>);
-            Tensor::from_dispatch(cosine::one_minus::<Dispatch>(twin::products::<Dispatch>(
-                x, y,
-            )))
-        }
+        Measure::Cosine => Tensor::from_dispatch(twin::cosines::<Dispatch>(x, y)),
         Measure::DotProduct => Tensor::from_dispatch(twin::products::<Dispatch>(x, y)),
     }
 }

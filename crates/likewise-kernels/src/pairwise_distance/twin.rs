@@ -5,13 +5,13 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, Slice};
 
-use super::{Measure, Sizes};
+use super::{Measure, Sizes, cosine};
 
 /// Elements of the differences of some rows of x with all rows of y that are held at a time: all
 /// `N·M·D` of them would be too large for batches of thousands.
 const DIFFERENCES: usize = 1 << 22;
 
-/// `measure`, not of cosines, of the rows of `x` `[N, D]` with those of `y` `[M, D]`: `[N, M]`. For
+/// `measure` of the rows of `x` `[N, D]` with those of `y` `[M, D]`: `[N, M]`. For
 /// values alone: the gradient of a Euclidean distance is infinite where it is 0.
 pub fn forward<B: Backend>(
     x: FloatTensor<B>,
@@ -21,8 +21,15 @@ pub fn forward<B: Backend>(
     match measure {
         Measure::SquaredEuclidean => squared::<B>(x, y),
         Measure::Euclidean => B::float_sqrt(squared::<B>(x, y)),
-        Measure::DotProduct | Measure::Cosine => products::<B>(x, y),
+        Measure::Cosine => cosines::<B>(x, y),
+        Measure::DotProduct => products::<B>(x, y),
     }
+}
+
+/// 1 − cos(x_i, y_j).
+pub fn cosines<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+    let [x, y] = [x, y].map(cosine::unit::<B>);
+    cosine::one_minus::<B>(products::<B>(x, y))
 }
 
 /// x_i · y_j.
