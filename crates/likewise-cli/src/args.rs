@@ -227,6 +227,8 @@ pub enum BenchWhat {
     Objectives(BenchObjectives),
     /// Time and memory of the metrics, on made-up embeddings of a benchmark's size.
     Evaluate(BenchEvaluate),
+    /// Time of each hand-written kernel, and of the tensor operations that it stands for.
+    Kernels(BenchKernels),
 }
 
 /// `likewise bench evaluate`.
@@ -313,6 +315,37 @@ pub struct BenchObjectives {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     /// Repetitions at least, of which the median counts.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub repeats: usize,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `likewise bench kernels`.
+#[derive(Args, Debug)]
+pub struct BenchKernels {
+    /// Batch sizes, separated by commas.
+    #[arg(
+        long,
+        value_name = "B",
+        value_delimiter = ',',
+        default_value = "112,512,2048"
+    )]
+    pub batch: Vec<usize>,
+    /// Dimension of the embeddings.
+    #[arg(long, value_name = "D", default_value_t = 128)]
+    pub dim: usize,
+    /// Only kernels of these names, separated by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub kernel: Vec<String>,
+    /// Device to measure.
+    #[command(flatten)]
+    pub device: DeviceChoice,
+    /// Threads of the CPU backend; by default all cores.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Repetitions, of which the median counts; more if they are short, fewer if they take seconds.
     #[arg(long, value_name = "N", default_value_t = 7)]
     pub repeats: usize,
     /// Print one JSON object.

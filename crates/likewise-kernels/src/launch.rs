@@ -72,7 +72,7 @@ pub fn accepts_matrices(matrices: &[&Tensor<2>], elements: usize) -> bool {
 }
 
 /// Runs `shader` in `workgroups` workgroups on contiguous `inputs`, followed in its bindings by the
-/// output, of shape `shape`, and by `sizes`.
+/// output, of shape `shape` and of single precision, and by `sizes`.
 pub fn launch(
     shader: Shader,
     workgroups: u32,
@@ -80,8 +80,20 @@ pub fn launch(
     shape: impl Into<Shape>,
     sizes: [u32; 4],
 ) -> CubeTensor {
-    let output = empty(&inputs[0], shape, DType::F32);
-    launch_into(shader, workgroups, inputs, &[&output], sizes);
+    launch_as(DType::F32, shader, workgroups, inputs, shape, sizes)
+}
+
+/// The same for an output of another 32-bit type, and any even number of parameters of 32 bits.
+pub fn launch_as<const N: usize>(
+    dtype: DType,
+    shader: Shader,
+    workgroups: u32,
+    inputs: Vec<CubeTensor>,
+    shape: impl Into<Shape>,
+    parameters: [u32; N],
+) -> CubeTensor {
+    let output = empty(&inputs[0], shape, dtype);
+    launch_into(shader, workgroups, inputs, &[&output], parameters);
     output
 }
 
@@ -136,6 +148,22 @@ pub fn launch_in_place(shader: Shader, workgroups: u32, tensors: &[&CubeTensor],
         CubeCount::Static(across, down, 1),
         arguments,
     );
+}
+
+/// A tensor for a binding that the shader does not read this time.
+pub fn not_read(like: &CubeTensor) -> CubeTensor {
+    let (client, device) = (like.client.clone(), like.device.clone());
+    let buffer = client.empty(size_of::<f32>());
+    CubeTensor::new_contiguous(client, device, Shape::new([1]), buffer, DType::F32)
+}
+
+/// Whether two tensors are the same elements of the same memory.
+pub fn is_same(x: &CubeTensor, y: &CubeTensor) -> bool {
+    let place = |tensor: &CubeTensor| (tensor.handle.offset_start, tensor.handle.offset_end);
+    memory(x) == memory(y)
+        && place(x) == place(y)
+        && x.meta.shape() == y.meta.shape()
+        && x.meta.strides() == y.meta.strides()
 }
 
 /// WebGPU forbids two writable bindings of the same memory, and every binding of a tensor is

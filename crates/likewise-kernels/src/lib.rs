@@ -49,7 +49,10 @@ pub use conv::{Epilogue, batch_norm_train, conv2d};
 pub use double_gram::double_gram;
 pub use gram::{gram, gram_twin};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
-pub use pairwise_distance::{pairwise_squared_distance, pairwise_squared_distance_twin};
+pub use pairwise_distance::{
+    Measure, pairwise_distance, pairwise_distance_twin, pairwise_squared_distance,
+    pairwise_squared_distance_twin,
+};
 pub use rank_count::{rank_count, rank_count_twin};
 pub use score::Score;
 pub use spectrum::{singular_values, singular_values_twin};

@@ -1,6 +1,7 @@
 //! `likewise bench`: what this machine needs for a step, and for its parts.
 
 mod evaluate;
+mod kernels;
 mod objectives;
 mod train;
 
@@ -15,6 +16,7 @@ pub fn run(what: &BenchWhat) -> Result<()> {
         BenchWhat::Train(options) => train::run(options),
         BenchWhat::Objectives(options) => objectives::run(options),
         BenchWhat::Evaluate(options) => evaluate::run(options),
+        BenchWhat::Kernels(options) => kernels::run(options),
     }
 }
 
@@ -43,4 +45,12 @@ fn wait<const N: usize>(tensor: Tensor<N>) {
 fn median(seconds: &mut [f64]) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
+}
+
+/// Refuses names that are not among the known ones.
+fn check_names(option: &str, names: &[String], known: &[&str]) -> Result<()> {
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => bail!("{option} {name}: not one of {}", known.join(", ")),
+        None => Ok(()),
+    }
 }

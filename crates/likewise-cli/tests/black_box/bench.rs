@@ -136,3 +136,33 @@ fn a_split_of_one_row_is_refused() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("--rows at least 2"), "{text}");
 }
+
+#[test]
+fn every_kernel_and_its_twin_are_measured() {
+    let small = ["--dim", "8", "--repeats", "1", "--device", "cpu"];
+    let more = ["--batch", "8,16", "--json"];
+    let output = Place::new().run(&[&["bench", "kernels"], &small[..], &more].concat());
+    let result: serde_json::Value = serde_json::from_str(&succeeded(&output)).unwrap();
+    let rows = result["measurements"].as_array().unwrap();
+    for kernel in [
+        "squared_euclidean",
+        "cosine+backward",
+        "choose_on_sphere",
+        "rank_count",
+        "singular_values",
+    ] {
+        let batches = rows.iter().filter(|row| row["kernel"] == kernel);
+        let batches: Vec<u64> = batches.filter_map(|row| row["batch"].as_u64()).collect();
+        assert_eq!(batches, [8, 16], "{kernel}");
+    }
+    for row in rows {
+        let time = |key: &str| {
+            row[key]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{key} in {row}"))
+        };
+        let (kernel, twin) = (time("kernel_milliseconds"), time("twin_milliseconds"));
+        assert!(kernel > 0.0 && twin > 0.0, "{row}");
+        assert!((time("ratio") - twin / kernel).abs() < 1e-6, "{row}");
+    }
+}

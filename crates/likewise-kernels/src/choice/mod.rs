@@ -1,15 +1,17 @@
 //! Random choices of one column in each row of a matrix, without a read-back: the host draws one
 //! uniform number per row, the device finds the column it falls on.
 
+mod cube;
 mod flex;
 mod operation;
 mod sphere;
 mod twin;
 
 use burn::backend::Dispatch;
-use burn::tensor::{Bool, DType, Int, Tensor};
+use burn::tensor::{Bool, BoolStore, DType, Int, Tensor};
 
 use crate::flex::has_loops;
+use crate::launch::is_wgsl;
 use operation::{Choice, Weights};
 use sphere::Sphere;
 
@@ -22,7 +24,7 @@ use sphere::Sphere;
 /// If there are not as many uniform numbers as rows.
 pub fn choose_uniform(candidates: Tensor<2, Bool>, uniform: Tensor<1>) -> Tensor<1, Int> {
     check("choose_uniform", &candidates, &uniform);
-    if candidates.dims().contains(&0) || !has_loops(&uniform) {
+    if candidates.dims().contains(&0) || !has_kernel(&uniform, &candidates) {
         return twin::uniform(candidates.inner(), uniform.inner());
     }
     let dtype = uniform.device().settings().int_dtype;
@@ -127,7 +129,8 @@ fn weighted(
     weights: Weights,
 ) -> Tensor<1, Int> {
     let (numbers, candidates, uniform) = (numbers.inner(), candidates.inner(), uniform.inner());
-    if numbers.dims().contains(&0) || !has_loops(&numbers) || uniform.dtype() != DType::F32 {
+    let runs = has_kernel(&numbers, &candidates) && uniform.dtype() == DType::F32;
+    if numbers.dims().contains(&0) || !runs {
         let log_weights = match weights {
             Weights::Logarithms => numbers,
             Weights::Sphere(sphere) => sphere.log_weights(numbers),
@@ -155,6 +158,17 @@ pub fn sphere_log_weight<const N: usize>(
     lower_cutoff: f64,
 ) -> Tensor<N> {
     Sphere::new(dimension, lower_cutoff).log_weights(squared_distances.inner())
+}
+
+/// Whether loops or a shader can run on these.
+fn has_kernel<const N: usize>(values: &Tensor<N>, candidates: &Tensor<2, Bool>) -> bool {
+    let words = || {
+        values.dtype() == DType::F32
+            && candidates.dtype() == DType::Bool(BoolStore::U32)
+            && u32::try_from(candidates.shape().num_elements()).is_ok()
+            && is_wgsl(&candidates.device())
+    };
+    has_loops(values) || words()
 }
 
 fn check(name: &str, candidates: &Tensor<2, Bool>, uniform: &Tensor<1>) {

@@ -1,7 +1,9 @@
-//! The choices as Burn sees them on `flex`.
+//! The choices as Burn sees them on `flex` and on WGSL devices.
 
 use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::backend::{Backend, Flex, backend_extension};
+#[cfg(not(target_family = "wasm"))]
+use burn::tensor::DType;
 use burn::tensor::IntDType;
 
 use super::flex;
@@ -17,10 +19,11 @@ pub enum Weights {
     Sphere(Sphere),
 }
 
-/// The choices in loops over rows. There is at least one row and column.
-#[backend_extension(Flex)]
+/// The choices in loops over rows, or in a shader. There is at least one row and column.
+#[backend_extension(Cube, Flex, Fusion: cfg(not(target_family = "wasm")))]
 pub trait Choice: Backend {
     /// Column numbers `[R]` of type `dtype` for `candidates` `[R, C]` and `uniform` `[R]`.
+    #[fusion(dtype = DType::from(*dtype), shape = uniform)]
     fn row_choice_uniform(
         candidates: BoolTensor<Self>,
         uniform: FloatTensor<Self>,
@@ -28,6 +31,7 @@ pub trait Choice: Backend {
     ) -> IntTensor<Self>;
 
     /// The same by the weights of `numbers` `[R, C]`.
+    #[fusion(dtype = DType::from(*dtype), shape = uniform)]
     fn row_choice_weighted(
         numbers: FloatTensor<Self>,
         candidates: BoolTensor<Self>,

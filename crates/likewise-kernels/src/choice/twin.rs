@@ -1,4 +1,5 @@
-//! The choices from tensor operations: what runs on GPUs, and the reference for the loops.
+//! The choices from tensor operations: what runs on devices and number formats without a kernel, and
+//! the reference for those with one.
 
 use burn::tensor::{Bool, Int, Tensor};
 

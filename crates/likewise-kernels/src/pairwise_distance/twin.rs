@@ -5,14 +5,44 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, Slice};
 
-use super::Sizes;
+use super::{Measure, Sizes, cosine};
 
 /// Elements of the differences of some rows of x with all rows of y that are held at a time: all
 /// `N·M·D` of them would be too large for batches of thousands.
 const DIFFERENCES: usize = 1 << 22;
 
-/// ‖x_i − y_j‖² for `x` `[N, D]` and `y` `[M, D]`: `[N, M]`.
-pub fn forward<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+/// `measure` of the rows of `x` `[N, D]` with those of `y` `[M, D]`: `[N, M]`. For
+/// values alone: the gradient of a Euclidean distance is infinite where it is 0.
+pub fn forward<B: Backend>(
+    x: FloatTensor<B>,
+    y: FloatTensor<B>,
+    measure: Measure,
+) -> FloatTensor<B> {
+    match measure {
+        Measure::SquaredEuclidean => squared::<B>(x, y),
+        Measure::Euclidean => B::float_sqrt(squared::<B>(x, y)),
+        Measure::Cosine => cosines::<B>(x, y),
+        Measure::DotProduct => products::<B>(x, y),
+    }
+}
+
+/// 1 − cos(x_i, y_j).
+pub fn cosines<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+    let [x, y] = [x, y].map(cosine::unit::<B>);
+    cosine::one_minus::<B>(products::<B>(x, y))
+}
+
+/// x_i · y_j.
+pub fn products<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+    let sizes = Sizes::of(&x, &y);
+    if sizes.is_empty() {
+        return zeros::<B>([sizes.x_rows, sizes.y_rows], &x);
+    }
+    B::float_matmul(x, B::float_transpose(y))
+}
+
+/// ‖x_i − y_j‖².
+pub fn squared<B: Backend>(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
     let sizes = Sizes::of(&x, &y);
     if sizes.is_empty() {
         return zeros::<B>([sizes.x_rows, sizes.y_rows], &x);
@@ -48,6 +78,19 @@ pub fn gradient<B: Backend>(
         B::float_mul_scalar(sum, 2.0f32.into())
     });
     join::<B>(blocks.collect())
+}
+
+/// Σ_j g_ij y_j, the gradient for `x` of inner products, given theirs, `gradient` g `[N, M]`.
+pub fn product_gradient<B: Backend>(
+    gradient: FloatTensor<B>,
+    x: FloatTensor<B>,
+    y: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let sizes = Sizes::of(&x, &y);
+    if sizes.is_empty() {
+        return zeros::<B>([sizes.x_rows, sizes.components], &x);
+    }
+    B::float_matmul(gradient, y)
 }
 
 /// First and one past the last row of each block of rows of x.

@@ -5,8 +5,10 @@
 mod assign_nearest;
 #[cfg(target_family = "wasm")]
 mod browser;
+mod choice;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+mod pairwise_distance;
 mod rank_count;
 mod ranking;
 mod spectrum;
@@ -19,6 +21,8 @@ use support::Case;
 fn cases() -> Vec<Case> {
     let families = [
         assign_nearest::cases(),
+        choice::cases(),
+        pairwise_distance::cases(),
         rank_count::cases(),
         spectrum::cases(),
         top_k::cases(),

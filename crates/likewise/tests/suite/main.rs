@@ -2,10 +2,8 @@
 //! without a WGSL adapter reports the latter as ignored, never as passed;
 //! `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
 
-mod choice;
 mod conv;
 mod gram;
-mod kernels;
 mod log_sum_exp;
 mod miner;
 mod model;
@@ -23,10 +21,8 @@ use support::Case;
 fn main() {
     let arguments = Arguments::from_args();
     let cases: Vec<Case> = [
-        choice::cases(),
         conv::cases(),
         gram::cases(),
-        kernels::cases(),
         log_sum_exp::cases(),
         miner::cases(),
         model::cases(),

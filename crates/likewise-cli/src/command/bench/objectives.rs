@@ -14,7 +14,7 @@ use rand::Rng;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{median, use_threads, wait};
+use super::{check_names, median, use_threads, wait};
 use crate::args::BenchObjectives;
 use crate::device::choose;
 use crate::memory::Peak;
@@ -114,14 +114,6 @@ fn pairs(options: &BenchObjectives) -> Result<Vec<Pair>> {
         bail!("no objective asked for takes a miner asked for");
     }
     Ok(pairs)
-}
-
-/// Refuses names that are not among the known ones.
-fn check_names(option: &str, names: &[String], known: &[&str]) -> Result<()> {
-    match names.iter().find(|name| !known.contains(&name.as_str())) {
-        Some(name) => bail!("{option} {name}: not one of {}", known.join(", ")),
-        None => Ok(()),
-    }
 }
 
 /// Everything a repetition needs, made before the clock runs.
