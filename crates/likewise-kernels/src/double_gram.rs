@@ -2,7 +2,7 @@
 //! values of a tall matrix.
 
 use crate::parallel;
-use crate::simd::vectorized;
+use crate::simd::{Instructions, vectorized};
 
 /// Rows of a work item.
 const ITEM: usize = 2048;
@@ -11,12 +11,13 @@ const WAVE: usize = 16;
 /// Rows converted to double precision at a time.
 const BLOCK: usize = 128;
 /// Rows and columns of the part of the result that is held in registers.
-const TILE: [usize; 2] = [8, 16];
+const ROWS: usize = 8;
+const COLUMNS: usize = 16;
 
 /// AᵀA `[D, D]`, row-major, for `values` A, row-major `[N, dim]`. The sums are the same for any
 /// number of threads.
 pub fn double_gram(values: &[f32], dim: usize) -> Vec<f64> {
-    let width = dim.next_multiple_of(TILE[1]);
+    let width = dim.next_multiple_of(COLUMNS);
     let mut total = vec![0.0; width * width];
     let items: Vec<&[f32]> = values.chunks(ITEM * dim).collect();
     for wave in items.chunks(WAVE) {
@@ -32,41 +33,65 @@ pub fn double_gram(values: &[f32], dim: usize) -> Vec<f64> {
 }
 
 fn item(rows: &[f32], dim: usize, width: usize) -> Vec<f64> {
-    let mut gram = vec![0.0; width * width];
-    let mut block = vec![0.0; BLOCK * width];
+    let groups = width / COLUMNS;
+    let mut gram = vec![[0.0; COLUMNS]; width * groups];
+    let mut block = vec![[0.0; COLUMNS]; BLOCK * groups];
     for rows in rows.chunks(BLOCK * dim) {
         let count = rows.len() / dim;
-        for (wide, row) in block.chunks_exact_mut(width).zip(rows.chunks_exact(dim)) {
-            for (wide, &value) in wide.iter_mut().zip(row) {
+        for (wide, row) in block.chunks_exact_mut(groups).zip(rows.chunks_exact(dim)) {
+            for (wide, &value) in wide.as_flattened_mut().iter_mut().zip(row) {
                 *wide = f64::from(value);
             }
         }
-        add(&block[..count * width], width, &mut gram);
+        add(&block[..count * groups], groups, &mut gram);
     }
-    gram
+    gram.into_flattened()
 }
 
 vectorized! {
     /// Adds the products of the rows of `block` to the upper triangle of `gram`.
-    fn add<I>(block: &[f64], width: usize, gram: &mut [f64]) {
-        for first in (0..width).step_by(TILE[0]) {
-            for column in (first / TILE[1] * TILE[1]..width).step_by(TILE[1]) {
-                let mut sums = [[0.0; TILE[1]]; TILE[0]];
-                for row in block.chunks_exact(width) {
-                    let (left, right) = (&row[first..first + TILE[0]], &row[column..column + TILE[1]]);
-                    for (sums, &l) in sums.iter_mut().zip(left) {
-                        for (sum, &r) in sums.iter_mut().zip(right) {
-                            *sum = if I::FUSED { l.mul_add(r, *sum) } else { l * r + *sum };
-                        }
+    fn add<I>(block: &[[f64; COLUMNS]], groups: usize, gram: &mut [[f64; COLUMNS]]) {
+        for left in 0..groups {
+            for right in left..groups {
+                for half in [0, ROWS] {
+                    let sums = tile::<I>(block, groups, left, half, right);
+                    for (i, sums) in sums.iter().enumerate() {
+                        let row = left * COLUMNS + half + i;
+                        let gram = &mut gram[row * groups + right];
+                        gram.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
                     }
-                }
-                for (row, sums) in (first..).zip(&sums) {
-                    let gram = &mut gram[row * width + column..][..TILE[1]];
-                    gram.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
                 }
             }
         }
     }
+}
+
+/// Sums of the products of [`ROWS`] columns of the group `left`, from number `half` on, with the
+/// columns of the group `right`.
+#[inline(always)]
+fn tile<I: Instructions>(
+    block: &[[f64; COLUMNS]],
+    groups: usize,
+    left: usize,
+    half: usize,
+    right: usize,
+) -> [[f64; COLUMNS]; ROWS] {
+    let mut sums = [[0.0; COLUMNS]; ROWS];
+    let lefts = block[left..].iter().step_by(groups);
+    let rights = block[right..].iter().step_by(groups);
+    for (left, right) in lefts.zip(rights) {
+        for i in 0..ROWS {
+            let value = left[half + i];
+            for j in 0..COLUMNS {
+                sums[i][j] = if I::FUSED {
+                    value.mul_add(right[j], sums[i][j])
+                } else {
+                    value * right[j] + sums[i][j]
+                };
+            }
+        }
+    }
+    sums
 }
 
 #[cfg(test)]
