@@ -11,8 +11,9 @@
 //!
 //! The twin also serves number formats other than `f32`, and is the reference in tests; operations
 //! without a shader run it on all GPUs. Under Burn's fusion an operation with a shader is one opaque
-//! step between fused ones. Shaders are checked by this
-//! crate's tests, against the limits that every WebGPU device has.
+//! step between fused ones. Shaders are checked when this crate is built, against the limits that
+//! every WebGPU device has. [`search`] is the part for the processor alone: exact search of whole
+//! splits.
 
 mod assign_nearest;
 mod blocks;

@@ -23,7 +23,8 @@ use burn::tensor::Tensor;
 /// finite, all values are NaN.
 ///
 /// The kernel is a block power iteration (one-sided block Jacobi iteration: Bečka and Vajteršic,
-/// *Block-Jacobi SVD algorithms for distributed memory systems I*, 1999), whose rounds, at most 16 sweeps of them, are launched at once and end when the vectors are orthogonal.
+/// *Block-Jacobi SVD algorithms for distributed memory systems I*, 1999). Its rounds, at most 16
+/// sweeps of them, are launched at once and leave when the vectors are orthogonal.
 pub fn singular_values(x: Tensor<2>) -> Tensor<1> {
     if x.dims().contains(&0) {
         return Tensor::zeros([0], &x.inner().device());
