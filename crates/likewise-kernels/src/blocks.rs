@@ -11,7 +11,7 @@ use burn::tensor::{DType, IntDType, Slice};
 const ROWS: usize = 1 << 20;
 /// Components of pairs of rows that a dispatch adds up about: a few milliseconds of a fast device,
 /// a tenth of a second of a slow one.
-const WORK: usize = 1 << 34;
+const WORK: u64 = 1 << 34;
 /// Rows on each side of the tiles of pairs that a workgroup computes.
 pub const TILE: usize = 64;
 
@@ -24,9 +24,9 @@ pub fn blocks(rows: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
 
 /// Rows to be paired with `others` rows of `components` in one dispatch: whole tiles.
 pub fn workable(others: usize, components: usize) -> usize {
-    (WORK / (others * components))
-        .clamp(TILE, ROWS)
-        .next_multiple_of(TILE)
+    let rows = WORK / (others as u64 * components as u64);
+    // The clamp makes it fit.
+    (rows.clamp(TILE as u64, ROWS as u64) as usize).next_multiple_of(TILE)
 }
 
 /// Some rows of a contiguous matrix of single precision, contiguous.
