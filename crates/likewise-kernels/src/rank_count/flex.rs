@@ -88,12 +88,10 @@ impl Task<'_> {
         let mut counts = vec![0; self.positives.len()];
         ranking.visit(&order, of, |query, found| {
             let first = query as usize * self.slots;
-            for slot in first..first + self.slots {
-                let place = found
-                    .rows
-                    .iter()
-                    .position(|&row| row == self.positives[slot]);
-                counts[slot] = place.map_or(0, |place| found.ranks[place] as i32 - 1);
+            let asked = &self.positives[first..first + self.slots];
+            for (count, positive) in counts[first..].iter_mut().zip(asked) {
+                let place = found.rows.iter().position(|row| row == positive);
+                *count = place.map_or(0, |place| found.ranks[place] as i32 - 1);
             }
         });
         counts

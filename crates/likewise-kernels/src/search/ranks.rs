@@ -31,8 +31,8 @@ pub struct Ranking<'a> {
     pub gallery: Rows<'a>,
     /// How rows are compared.
     pub score: Score,
-    /// The gallery row of each query itself, which is not found for it; [`NOT_IN_GALLERY`] if it
-    /// has none. None if no query has one.
+    /// The gallery row of each query itself, which is not found for it, or
+    /// [`NOT_IN_GALLERY`](super::NOT_IN_GALLERY). None if no query is in the gallery.
     pub own: Option<&'a [u32]>,
 }
 
