@@ -80,17 +80,27 @@ fn load(x_first: u32, y_first: u32, first: u32, index: u32) {
     }
 }
 
-// Of each element of a with each of b, a column for each of a.
-fn products(a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4(a.x * b, a.y * b, a.z * b, a.w * b);
+// Adds something of each element of a with each of b, a column for each of a.
+fn add_products(sums: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4(
+        fma(vec4(a.x), b, sums[0]),
+        fma(vec4(a.y), b, sums[1]),
+        fma(vec4(a.z), b, sums[2]),
+        fma(vec4(a.w), b, sums[3]),
+    );
 }
 
-fn squares(a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
+fn add_squares(sums: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     let x = a.x - b;
     let y = a.y - b;
     let z = a.z - b;
     let w = a.w - b;
-    return mat4x4(x * x, y * y, z * z, w * w);
+    return mat4x4(
+        fma(x, x, sums[0]),
+        fma(y, y, sums[1]),
+        fma(z, z, sums[2]),
+        fma(w, w, sums[3]),
+    );
 }
 
 fn store_one(row: u32, column: u32, value: f32, mirrored: bool) {
@@ -156,14 +166,14 @@ fn main(
                 let b_0 = y_tile[k + local.x];
                 let a_1 = x_tile[k + SIDE + local.y];
                 let b_1 = y_tile[k + SIDE + local.x];
-                sums_00 += products(a_0, b_0);
-                sums_01 += products(a_0, b_1);
-                sums_10 += products(a_1, b_0);
-                sums_11 += products(a_1, b_1);
+                sums_00 = add_products(sums_00, a_0, b_0);
+                sums_01 = add_products(sums_01, a_0, b_1);
+                sums_10 = add_products(sums_10, a_1, b_0);
+                sums_11 = add_products(sums_11, a_1, b_1);
             }
         } else if (sizes.measure >= 2u) {
             for (var k = 0u; k < end; k += PITCH) {
-                sums_00 += products(x_tile[k + local.y], y_tile[k + local.x]);
+                sums_00 = add_products(sums_00, x_tile[k + local.y], y_tile[k + local.x]);
             }
         } else if (large) {
             for (var k = 0u; k < end; k += PITCH) {
@@ -171,14 +181,14 @@ fn main(
                 let b_0 = y_tile[k + local.x];
                 let a_1 = x_tile[k + SIDE + local.y];
                 let b_1 = y_tile[k + SIDE + local.x];
-                sums_00 += squares(a_0, b_0);
-                sums_01 += squares(a_0, b_1);
-                sums_10 += squares(a_1, b_0);
-                sums_11 += squares(a_1, b_1);
+                sums_00 = add_squares(sums_00, a_0, b_0);
+                sums_01 = add_squares(sums_01, a_0, b_1);
+                sums_10 = add_squares(sums_10, a_1, b_0);
+                sums_11 = add_squares(sums_11, a_1, b_1);
             }
         } else {
             for (var k = 0u; k < end; k += PITCH) {
-                sums_00 += squares(x_tile[k + local.y], y_tile[k + local.x]);
+                sums_00 = add_squares(sums_00, x_tile[k + local.y], y_tile[k + local.x]);
             }
         }
         workgroupBarrier();
