@@ -1,6 +1,6 @@
-//! What every file below `shaders/` is held to: validity for the compiler that wgpu uses, and the
-//! limits of WebGPU that every device has. Asked by the build script, so that a broken shader is a
-//! compile error: in the browser it is only logged, and the launch's output keeps what it held.
+//! What every shader is held to: validity for the compiler that wgpu uses, and the limits of WebGPU
+//! that every device has. Asked by the build script, so that a broken shader is a compile error: in
+//! the browser it is only logged, and the launch's output keeps what it held.
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, front::wgsl};
@@ -10,23 +10,23 @@ const INVOCATIONS: u32 = 256;
 const WORKGROUP_STORAGE: u32 = 16 * 1024;
 const STORAGE_BUFFERS: usize = 8;
 
-/// Whether `source` is a kernel that runs everywhere; the reason if it is not.
-pub fn check(source: &str) -> Result<(), String> {
+/// The workgroup size of `source` if it is a kernel that runs everywhere; the reason if it is not.
+pub fn check(source: &str) -> Result<[u32; 2], String> {
     let module = wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
     // No capability: nothing that a device may lack.
     let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
         .validate(&module)
         .map_err(|e| e.emit_to_string(source))?;
-    entry_point(&module)?;
+    let workgroup = entry_point(&module)?;
     workgroup_storage(&module)?;
     bindings(&module, &info)?;
     if source.contains("{{") {
         return Err("`{{` would be taken for a placeholder".into());
     }
-    Ok(())
+    Ok(workgroup)
 }
 
-fn entry_point(module: &Module) -> Result<(), String> {
+fn entry_point(module: &Module) -> Result<[u32; 2], String> {
     let [main] = &module.entry_points[..] else {
         return Err("one entry point is needed".into());
     };
@@ -36,13 +36,17 @@ fn entry_point(module: &Module) -> Result<(), String> {
             main.name
         ));
     }
-    let invocations: u32 = main.workgroup_size.iter().product();
+    let [width, height, depth] = main.workgroup_size;
+    if depth != 1 {
+        return Err("workgroups have two dimensions at most".into());
+    }
+    let invocations = width * height;
     if invocations > INVOCATIONS {
         return Err(format!(
             "{invocations} invocations in a workgroup; {INVOCATIONS} are allowed"
         ));
     }
-    Ok(())
+    Ok([width, height])
 }
 
 fn workgroup_storage(module: &Module) -> Result<(), String> {

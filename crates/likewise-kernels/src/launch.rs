@@ -13,7 +13,7 @@ use cubecl::server::{KernelArguments, MetadataBindingInfo};
 /// Workgroups that WebGPU allows along one dimension of a dispatch.
 const WORKGROUPS: u32 = 65_535;
 
-/// A file below `shaders/`. The tests of this crate check it.
+/// A file in `shaders/`.
 #[derive(Clone, Copy, Debug)]
 pub struct Shader {
     /// Name of the file without its extension, the same in no other shader.
@@ -107,7 +107,7 @@ pub fn launch_into<const N: usize>(
     sizes: [u32; N],
 ) {
     let inputs = distinct(inputs);
-    let client = inputs[0].client.clone();
+    let client = outputs[0].client.clone();
     let mut arguments = KernelArguments::new();
     for input in inputs {
         arguments = arguments.with_buffer_io(input.handle.binding(), BufferIOAttr::ReadOnly);
@@ -131,23 +131,6 @@ pub fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTe
     let (client, shape) = (like.client.clone(), shape.into());
     let buffer = client.empty(shape.num_elements() * dtype.size());
     CubeTensor::new_contiguous(client, like.device.clone(), shape, buffer, dtype)
-}
-
-/// Runs `shader` in `workgroups` workgroups on contiguous `tensors`, followed in its bindings by
-/// `sizes`. It may change them: no other tensor may share their memory.
-pub fn launch_in_place(shader: Shader, workgroups: u32, tensors: &[&CubeTensor], sizes: [u32; 4]) {
-    let mut arguments = KernelArguments::new();
-    for tensor in tensors {
-        let binding = tensor.handle.clone().binding();
-        arguments = arguments.with_buffer_io(binding, BufferIOAttr::ReadWrite);
-    }
-    let arguments = arguments.with_info(MetadataBindingInfo::custom(words(sizes)));
-    let [across, down] = fold(workgroups);
-    tensors[0].client.launch(
-        Box::new(SourceKernel::new(shader, shader.cube_dim())),
-        CubeCount::Static(across, down, 1),
-        arguments,
-    );
 }
 
 /// A tensor for a binding that the shader does not read this time.

@@ -36,6 +36,7 @@ mod rank_count;
 mod rows;
 mod score;
 pub mod search;
+mod shaders;
 mod simd;
 mod spectrum;
 mod tile;

@@ -26,6 +26,11 @@ fn check_refuses_each_fault() {
             "@workgroup_size(257)",
             "invocations",
         ),
+        (
+            "@workgroup_size(256)",
+            "@workgroup_size(8, 8, 4)",
+            "third dimension",
+        ),
         ("array<f32, 256>", "array<f32, 4097>", "workgroup memory"),
         ("@binding(0)", "@binding(1)", "gap in the bindings"),
         ("@group(0)", "@group(1)", "group"),

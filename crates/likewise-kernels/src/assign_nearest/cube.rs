@@ -6,14 +6,9 @@ use burn::tensor::{DType, IntDType};
 
 use super::AssignNearest;
 use crate::blocks::{TILE, blocks, cast, float_rows, workable};
-use crate::launch::{Shader, distinct, empty, launch_into};
+use crate::launch::{distinct, empty, launch_into};
 use crate::score::Score;
-
-const ASSIGN: Shader = Shader {
-    name: "assign_nearest",
-    source: include_str!("../../../../shaders/assign_nearest.wgsl"),
-    workgroup: [16, 16],
-};
+use crate::shaders;
 
 impl AssignNearest for CubeBackend {
     fn nearest_rows(
@@ -49,6 +44,12 @@ fn nearest(points: CubeTensor, centroids: &CubeTensor, score: Score) -> (CubeTen
     ];
     let workgroups = point_rows.div_ceil(TILE) as u32;
     let inputs = vec![points, centroids.clone()];
-    launch_into(ASSIGN, workgroups, inputs, &[&rows, &scores], sizes);
+    launch_into(
+        shaders::ASSIGN_NEAREST,
+        workgroups,
+        inputs,
+        &[&rows, &scores],
+        sizes,
+    );
     (rows, scores)
 }

@@ -1,17 +1,12 @@
 //! The choices on GPUs: `shaders/sample_negative.wgsl`.
 
-use burn::backend::ops::IntTensorOps;
 use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
 use burn::tensor::{DType, IntDType, Shape};
 
 use super::operation::{Choice, Weights};
-use crate::launch::{Shader, launch_as, not_read};
-
-const CHOOSE: Shader = Shader {
-    name: "sample_negative",
-    source: include_str!("../../../../shaders/sample_negative.wgsl"),
-    workgroup: [64, 1],
-};
+use crate::blocks::cast;
+use crate::launch::{launch_as, not_read};
+use crate::shaders;
 
 impl Choice for CubeBackend {
     fn row_choice_uniform(
@@ -56,15 +51,11 @@ fn choose(
     let [a, b, c, d, e, f] = weights;
     let chosen = launch_as(
         DType::I32,
-        CHOOSE,
+        shaders::SAMPLE_NEGATIVE,
         rows as u32,
         [values, candidates, uniform].map(into_contiguous).to_vec(),
         Shape::new([rows]),
         [rows as u32, columns as u32, a, b, c, d, e, f],
     );
-    if DType::from(dtype) == DType::I32 {
-        chosen
-    } else {
-        CubeBackend::int_cast(chosen, dtype)
-    }
+    cast(chosen, dtype)
 }

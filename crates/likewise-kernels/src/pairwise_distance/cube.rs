@@ -7,7 +7,8 @@ use cubecl::Device;
 use cubecl::device::WgpuDeviceKind;
 
 use super::{Measure, PairwiseDistance, Sizes, cosine, twin};
-use crate::launch::{Shader, accepts, is_same, launch, launch_as, not_read};
+use crate::launch::{accepts, is_same, launch, launch_as, not_read};
+use crate::shaders;
 
 /// Side of the square tile of the output that a workgroup computes, or half of it.
 const TILE: usize = 32;
@@ -15,18 +16,6 @@ const TILE: usize = 32;
 const UNITS: u32 = 64;
 /// and a software device.
 const CORES: u32 = 4;
-
-const FORWARD: Shader = Shader {
-    name: "pairwise_distance",
-    source: include_str!("../../../../shaders/pairwise_distance.wgsl"),
-    workgroup: [8, 8],
-};
-
-const BACKWARD: Shader = Shader {
-    name: "pairwise_distance_backward",
-    source: include_str!("../../../../shaders/pairwise_distance_backward.wgsl"),
-    workgroup: [8, 8],
-};
 
 // What is too large to be bound cannot exist: CubeCL has no buffer larger than the device's binding.
 impl PairwiseDistance for CubeBackend {
@@ -62,7 +51,14 @@ impl PairwiseDistance for CubeBackend {
             symmetric.into(),
         ];
         let tiles = tiles(shape, quadruples * TILE);
-        launch_as(DType::F32, FORWARD, tiles, vec![x, y], shape, parameters)
+        launch_as(
+            DType::F32,
+            shaders::PAIRWISE_DISTANCE,
+            tiles,
+            vec![x, y],
+            shape,
+            parameters,
+        )
     }
 
     fn squared_distance_gradient(gradient: CubeTensor, x: CubeTensor, y: CubeTensor) -> CubeTensor {
@@ -73,7 +69,13 @@ impl PairwiseDistance for CubeBackend {
         let shape = [sizes.x_rows, sizes.components];
         let inputs = [gradient, x, y].map(into_contiguous).to_vec();
         let [a, b, c] = words(sizes);
-        launch(BACKWARD, tiles(shape, TILE), inputs, shape, [a, b, c, 0])
+        launch(
+            shaders::PAIRWISE_DISTANCE_BACKWARD,
+            tiles(shape, TILE),
+            inputs,
+            shape,
+            [a, b, c, 0],
+        )
     }
 }
 

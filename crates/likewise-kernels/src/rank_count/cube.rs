@@ -6,20 +6,9 @@ use burn::tensor::{DType, IntDType};
 
 use super::RankCount;
 use crate::blocks::{TILE, blocks, cast, float_rows, indices, int_rows, workable};
-use crate::launch::{Shader, distinct, empty, launch_into};
+use crate::launch::{distinct, empty, launch_into};
 use crate::score::Score;
-
-const POSITIVES: Shader = Shader {
-    name: "rank_count_positives",
-    source: include_str!("../../../../shaders/rank_count_positives.wgsl"),
-    workgroup: [256, 1],
-};
-
-const COUNT: Shader = Shader {
-    name: "rank_count",
-    source: include_str!("../../../../shaders/rank_count.wgsl"),
-    workgroup: [16, 16],
-};
+use crate::shaders;
 
 impl RankCount for CubeBackend {
     fn count_before(
@@ -75,7 +64,7 @@ impl Block<'_> {
         let mut inputs = vec![self.queries, self.gallery.clone(), self.positives];
         let workgroups = (query_rows * slots).div_ceil(256) as u32;
         launch_into(
-            POSITIVES,
+            shaders::RANK_COUNT_POSITIVES,
             workgroups,
             inputs.clone(),
             &[&keys, &counts],
@@ -83,7 +72,7 @@ impl Block<'_> {
         );
         inputs.extend([self.own, keys]);
         let tiles = (query_rows.div_ceil(TILE) * gallery_rows.div_ceil(TILE)) as u32;
-        launch_into(COUNT, tiles, inputs, &[&counts], sizes);
+        launch_into(shaders::RANK_COUNT, tiles, inputs, &[&counts], sizes);
         counts
     }
 }

@@ -7,7 +7,8 @@ use burn::backend::wgpu::{CubeBackend, CubeTensor, into_contiguous};
 use burn::tensor::Shape;
 
 use super::Spectrum;
-use crate::launch::{Shader, accepts, launch, launch_in_place};
+use crate::launch::{accepts, launch, launch_into};
+use crate::shaders;
 
 /// Invocations in a workgroup.
 const WIDTH: usize = 256;
@@ -20,30 +21,6 @@ const SWEEPS: usize = 16;
 
 /// Elements that an invocation looks through.
 const ELEMENTS: usize = 16;
-
-const SCALE: Shader = Shader {
-    name: "spectrum_scale",
-    source: include_str!("../../../../shaders/spectrum_scale.wgsl"),
-    workgroup: [16, 16],
-};
-
-const VECTORS: Shader = Shader {
-    name: "spectrum_vectors",
-    source: include_str!("../../../../shaders/spectrum_vectors.wgsl"),
-    workgroup: [16, 16],
-};
-
-const ROUND: Shader = Shader {
-    name: "spectrum_power_iteration",
-    source: include_str!("../../../../shaders/spectrum_power_iteration.wgsl"),
-    workgroup: [16, 16],
-};
-
-const VALUES: Shader = Shader {
-    name: "spectrum_values",
-    source: include_str!("../../../../shaders/spectrum_values.wgsl"),
-    workgroup: [16, 16],
-};
 
 impl Spectrum for CubeBackend {
     fn singular_values(x: CubeTensor) -> CubeTensor {
@@ -58,20 +35,46 @@ impl Spectrum for CubeBackend {
 
         let words = [elements as u32, 0, 0, 0];
         let groups = elements.div_ceil(WIDTH * ELEMENTS) as u32;
-        launch_in_place(SCALE, groups, &[&x, &state], words);
+        launch_into(
+            shaders::SPECTRUM_SCALE,
+            groups,
+            Vec::new(),
+            &[&x, &state],
+            words,
+        );
         let groups = elements.div_ceil(WIDTH) as u32;
         let words = [rows as u32, columns as u32, 0, 0];
         let inputs = vec![x, state.clone()];
-        let vectors = launch(VECTORS, groups, inputs, [count, length], words);
+        let vectors = launch(
+            shaders::SPECTRUM_VECTORS,
+            groups,
+            inputs,
+            [count, length],
+            words,
+        );
 
         let pairs = count.div_ceil(PAIR);
         for sweep in 0..SWEEPS {
             for round in 0..2 * pairs - 1 {
                 let words = [count, length, sweep, round].map(|number| number as u32);
-                launch_in_place(ROUND, pairs as u32, &[&vectors, &state], words);
+                let groups = pairs as u32;
+                let changed = [&vectors, &state];
+                launch_into(
+                    shaders::SPECTRUM_POWER_ITERATION,
+                    groups,
+                    Vec::new(),
+                    &changed,
+                    words,
+                );
             }
         }
         let words = [count as u32, length as u32, 0, 0];
-        launch(VALUES, 1, vec![vectors, state], [count], words)
+        launch(
+            shaders::SPECTRUM_VALUES,
+            1,
+            vec![vectors, state],
+            [count],
+            words,
+        )
     }
 }

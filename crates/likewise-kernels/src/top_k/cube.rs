@@ -5,25 +5,14 @@ use burn::tensor::{DType, IntDType};
 
 use super::TopK;
 use crate::blocks::{TILE, blocks, cast, float_rows, indices, workable};
-use crate::launch::{Shader, distinct, empty, launch_into};
+use crate::launch::{distinct, empty, launch_into};
 use crate::score::Score;
+use crate::shaders;
 
 /// Scores that are held at a time: 32 MiB.
 const SCORES: usize = 1 << 23;
 /// Rows that a list may hold for small k too; narrowing it down further takes longer.
 const LIST: usize = 256;
-
-const KEYS: Shader = Shader {
-    name: "score_keys",
-    source: include_str!("../../../../shaders/score_keys.wgsl"),
-    workgroup: [16, 16],
-};
-
-const SELECT: Shader = Shader {
-    name: "top_k",
-    source: include_str!("../../../../shaders/top_k.wgsl"),
-    workgroup: [256, 1],
-};
 
 impl TopK for CubeBackend {
     fn first_rows(
@@ -61,7 +50,7 @@ impl TopK for CubeBackend {
             ];
             let inputs = vec![keys.clone(), own.clone()];
             let workgroups = block.len() as u32;
-            launch_into(SELECT, workgroups, inputs, &[&rows, &scores], sizes);
+            launch_into(shaders::TOP_K, workgroups, inputs, &[&rows, &scores], sizes);
         }
         (cast(rows, dtype), scores)
     }
@@ -88,5 +77,11 @@ fn write_keys(queries: CubeTensor, gallery: &CubeTensor, score: Score, keys: &Cu
         score.word(),
     ];
     let tiles = (query_rows.div_ceil(TILE) * gallery_rows.div_ceil(TILE)) as u32;
-    launch_into(KEYS, tiles, vec![queries, gallery.clone()], &[keys], sizes);
+    launch_into(
+        shaders::SCORE_KEYS,
+        tiles,
+        vec![queries, gallery.clone()],
+        &[keys],
+        sizes,
+    );
 }

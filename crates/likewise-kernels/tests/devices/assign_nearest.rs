@@ -88,17 +88,7 @@ async fn random_rows(device: Device) {
 
 async fn no_numbers(device: Device) {
     for score in SCORES {
-        let mut problem = Problem::whole([8, 70, 3], score, 5);
-        for row in [0, 20, 69] {
-            problem.gallery[row * 3 + 1] = f32::NAN;
-        }
-        problem.gallery[30 * 3] = f32::INFINITY;
-        problem.queries[4] = f32::NAN;
-        problem
-            .queries
-            .iter_mut()
-            .step_by(3)
-            .for_each(|x| *x = -1.0);
+        let mut problem = Problem::without_numbers(score);
         check(&problem, &device, &BOTH).await;
         // Infinity is nearer.
         problem.gallery = [f32::NAN, f32::INFINITY, f32::INFINITY].repeat(3);

@@ -40,6 +40,20 @@ impl Problem {
         problem
     }
 
+    /// [`Problem::whole`] with infinity and what is no number among the values.
+    pub fn without_numbers(score: Score) -> Self {
+        let mut problem = Self::whole([8, 70, 3], score, 5);
+        for row in [0, 20, 69] {
+            problem.gallery[row * 3 + 1] = f32::NAN;
+        }
+        problem.gallery[30 * 3] = f32::INFINITY;
+        problem.queries[4] = f32::NAN;
+        // Not zero, whose product with infinity is not a number.
+        let first = problem.queries.iter_mut().step_by(3);
+        first.for_each(|x| *x = -1.0);
+        problem
+    }
+
     pub fn query_rows(&self) -> usize {
         self.queries.len() / self.components
     }

@@ -145,17 +145,7 @@ async fn all_scores_the_same(device: Device) {
 
 async fn no_numbers(device: Device) {
     for score in SCORES {
-        let mut problem = Problem::whole([8, 70, 3], score, 5);
-        for row in [0, 20, 69] {
-            problem.gallery[row * 3 + 1] = f32::NAN;
-        }
-        problem.gallery[30 * 3] = f32::INFINITY;
-        problem.queries[4] = f32::NAN;
-        problem
-            .queries
-            .iter_mut()
-            .step_by(3)
-            .for_each(|x| *x = -1.0);
+        let problem = Problem::without_numbers(score);
         check(&problem, 72, &device, &BOTH).await;
         check(&problem, 68, &device, &BOTH).await;
     }
@@ -213,9 +203,6 @@ async fn empty(device: Device) {
 
 /// More scores than are held at a time.
 async fn queries_in_parts(device: Device) {
-    if device == Device::flex() {
-        return;
-    }
     let problem = Problem::whole([130, 100_000, 3], Score::Cosine, 2);
     check(&problem, 2, &device, &BOTH[..1]).await;
     let problem = Problem::random([130, 100_000, 3], Score::SquaredEuclidean, 2);
