@@ -265,6 +265,20 @@ pub enum Preset {
     Sop,
 }
 
+/// What measurements of a device have in common.
+#[derive(Args, Debug)]
+pub struct BenchRun {
+    /// Device to measure.
+    #[command(flatten)]
+    pub device: DeviceChoice,
+    /// Threads of the CPU backend; by default all cores.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `likewise bench train`.
 #[derive(Args, Debug)]
 pub struct BenchTrain {
@@ -274,18 +288,12 @@ pub struct BenchTrain {
     /// Override a setting of the recipe; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Device to measure.
+    /// Where to measure, and how to print.
     #[command(flatten)]
-    pub device: DeviceChoice,
-    /// Threads of the CPU backend; by default all cores.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    pub run: BenchRun,
     /// Measured steps, after as many of warm-up as a third of them.
     #[arg(long, value_name = "N", default_value_t = 15)]
     pub steps: usize,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `likewise bench objectives`.
@@ -308,18 +316,12 @@ pub struct BenchObjectives {
     /// Only miners of these names, separated by commas; none: without one.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub miner: Vec<String>,
-    /// Device to measure.
+    /// Where to measure, and how to print.
     #[command(flatten)]
-    pub device: DeviceChoice,
-    /// Threads of the CPU backend; by default all cores.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    pub run: BenchRun,
     /// Repetitions at least, of which the median counts.
     #[arg(long, value_name = "N", default_value_t = 7)]
     pub repeats: usize,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `likewise bench kernels`.
@@ -339,16 +341,10 @@ pub struct BenchKernels {
     /// Only kernels of these names, separated by commas.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub kernel: Vec<String>,
-    /// Device to measure.
+    /// Where to measure, and how to print.
     #[command(flatten)]
-    pub device: DeviceChoice,
-    /// Threads of the CPU backend; by default all cores.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    pub run: BenchRun,
     /// Repetitions, of which the median counts; more if they are short, fewer if they take seconds.
     #[arg(long, value_name = "N", default_value_t = 7)]
     pub repeats: usize,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
 }

@@ -23,7 +23,6 @@ mod choice;
     reason = "functions compiled for AVX2 or AVX-512 are called after asking the processor for them"
 )]
 mod conv;
-mod double_gram;
 mod elementary;
 mod flex;
 mod gram;
@@ -48,7 +47,6 @@ pub use choice::{
     choose_weighted_twin, sphere_log_weight,
 };
 pub use conv::{Epilogue, batch_norm_train, conv2d};
-pub use double_gram::double_gram;
 pub use gram::{gram, gram_twin};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
 pub use pairwise_distance::{
@@ -57,5 +55,5 @@ pub use pairwise_distance::{
 };
 pub use rank_count::{rank_count, rank_count_twin};
 pub use score::Score;
-pub use spectrum::{singular_values, singular_values_twin};
+pub use spectrum::{host_singular_values, singular_values, singular_values_twin};
 pub use top_k::{LARGEST_K, top_k, top_k_twin};

@@ -121,13 +121,9 @@ fn install_wasm() -> Result<()> {
 /// which names a release that is gone.
 fn install_wasm_bindgen() -> Result<()> {
     let version = wasm::bindgen_version().context("Cargo.lock has no wasm-bindgen")?;
-    let mut command = Command::new("cargo");
-    command
-        .args(["install", "wasm-bindgen-cli", "--version", &version])
-        .args(["--bin", "wasm-bindgen", "--root"])
-        .arg(shell::tools())
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
-    must(command.env_remove("CARGO_TARGET_DIR"))
+    let package = ["wasm-bindgen-cli", "--version", &version];
+    let program = ["--bin", "wasm-bindgen"];
+    cargo_install(&[&package[..], &program].concat(), Some("1"))
 }
 
 fn install_typos() -> Result<()> {
@@ -142,10 +138,18 @@ fn install_typos() -> Result<()> {
 
 /// Unoptimised, which halves the time of its build and is fast enough.
 fn install_cargo_deny() -> Result<()> {
+    cargo_install(&["--locked", "--debug", CARGO_DENY], None)
+}
+
+/// Installs a program among the tools, built with another level of optimisation if one is given.
+fn cargo_install(arguments: &[&str], level: Option<&str>) -> Result<()> {
     let mut command = Command::new("cargo");
     command
-        .args(["install", "--locked", "--debug", CARGO_DENY, "--root"])
-        .arg(shell::tools());
+        .arg("install")
+        .args(arguments)
+        .arg("--root")
+        .arg(shell::tools())
+        .envs(level.map(|level| ("CARGO_PROFILE_RELEASE_OPT_LEVEL", level)));
     must(command.env_remove("CARGO_TARGET_DIR"))
 }
 

@@ -12,8 +12,14 @@ impl Spectrum for Flex {
             return Self::singular_values_twin(x);
         }
         let [rows, columns] = x.shape().dims();
-        let found = host::singular_values(values(&x.to_contiguous()), rows, columns);
-        let found: Vec<f32> = found.into_iter().map(|value| value as f32).collect();
+        let x = x.to_contiguous();
+        let x = values(&x);
+        let found: Vec<f32> = if x.iter().all(|value| value.is_finite()) {
+            let found = host::singular_values(x, columns);
+            found.into_iter().map(|value| value as f32).collect()
+        } else {
+            vec![f32::NAN; rows.min(columns)]
+        };
         let count = found.len();
         tensor(found, &[count])
     }

@@ -1,69 +1,48 @@
-//! Singular values in double precision on the CPU, by one-sided Jacobi iteration (Hestenes, 1958).
+//! Singular values in double precision on the processor. The eigenvalues of the Gram matrix drown
+//! small ones in noise near 1e-8 of the largest, so it serves well-conditioned matrices only.
 
-/// More than any matrix needs; about ten are usual.
-const SWEEPS: usize = 60;
+use nalgebra::{DMatrix, DVector};
 
-/// Vectors whose cosine is not larger are orthogonal.
-const COSINE: f64 = 1e-14;
+use super::double_gram::double_gram;
 
-/// Singular values of the row-major matrix `x` of `rows` rows and `columns` columns, the largest
-/// first. If it holds anything that is not finite, all are NaN.
-pub fn singular_values(x: &[f32], rows: usize, columns: usize) -> Vec<f64> {
-    let [count, length] = [rows.min(columns), rows.max(columns)];
-    if !x.iter().all(|value| value.is_finite()) {
-        return vec![f64::NAN; count];
+/// Ratio of the extreme eigenvalues of the Gram matrix up to which their square roots keep nine
+/// digits.
+const GRAM_CONDITION: f64 = 1e6;
+
+/// Singular values of `values`, finite and row-major `[N, dim]`, min(N, dim) of them, largest first:
+/// from the eigenvalues of the Gram matrix where the largest value is at most 1000 times the
+/// smallest, else from the matrix itself. Time O(N·D²), memory O(D²).
+pub fn singular_values(values: &[f32], dim: usize) -> Vec<f64> {
+    let tall = values.len() / dim >= dim;
+    let well_conditioned = tall.then(|| from_gram(values, dim)).flatten();
+    well_conditioned.unwrap_or_else(|| from_triangle(values, dim))
+}
+
+/// Square roots of the eigenvalues of the Gram matrix; none where that would lose digits.
+fn from_gram(values: &[f32], dim: usize) -> Option<Vec<f64>> {
+    let gram = DMatrix::from_vec(dim, dim, double_gram(values, dim));
+    let found = descending(&gram.symmetric_eigenvalues());
+    let (largest, smallest) = (found[0], found[dim - 1]);
+    let accurate = smallest * GRAM_CONDITION >= largest && smallest > 0.0;
+    accurate.then(|| found.iter().map(|value| value.sqrt()).collect())
+}
+
+/// Householder QR over blocks of rows, then the SVD of the D×D triangle.
+fn from_triangle(values: &[f32], dim: usize) -> Vec<f64> {
+    let mut triangle = DMatrix::<f64>::zeros(0, dim);
+    for block in values.chunks(4 * dim.max(64) * dim) {
+        let rows = block.iter().map(|&value| f64::from(value));
+        let kept = triangle.nrows();
+        let mut stacked = triangle.resize_vertically(kept + block.len() / dim, 0.0);
+        let block = DMatrix::from_row_iterator(block.len() / dim, dim, rows);
+        stacked.rows_mut(kept, block.nrows()).copy_from(&block);
+        triangle = stacked.qr().r();
     }
-    let mut vectors: Vec<f64> = if rows <= columns {
-        x.iter().copied().map(f64::from).collect()
-    } else {
-        let column = |column| x.iter().skip(column).step_by(columns);
-        (0..columns)
-            .flat_map(column)
-            .copied()
-            .map(f64::from)
-            .collect()
-    };
-    for _ in 0..SWEEPS {
-        if !sweep(&mut vectors, length) {
-            break;
-        }
-    }
-    let mut values: Vec<f64> = vectors
-        .chunks_exact(length)
-        .map(|vector| dot(vector, vector).sqrt())
-        .collect();
-    values.sort_unstable_by(|a, b| b.total_cmp(a));
+    descending(&triangle.singular_values())
+}
+
+fn descending(values: &DVector<f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.iter().copied().collect();
+    values.sort_by(|a, b| b.total_cmp(a));
     values
-}
-
-/// Makes each vector orthogonal to each other in turn; whether any was not.
-fn sweep(vectors: &mut [f64], length: usize) -> bool {
-    let mut turned = false;
-    for end in (2 * length..=vectors.len()).step_by(length) {
-        let (before, last) = vectors[..end].split_at_mut(end - length);
-        for first in before.chunks_exact_mut(length) {
-            turned |= orthogonalise(first, last);
-        }
-    }
-    turned
-}
-
-/// Turns two vectors in their plane until they are orthogonal; whether they were not.
-fn orthogonalise(a: &mut [f64], b: &mut [f64]) -> bool {
-    let (aa, bb, ab) = (dot(a, a), dot(b, b), dot(a, b));
-    if ab.abs() <= COSINE * (aa * bb).sqrt() {
-        return false;
-    }
-    let difference = bb - aa;
-    let tangent = 2.0 * ab / (difference + difference.hypot(2.0 * ab).copysign(difference));
-    let cosine = tangent.mul_add(tangent, 1.0).sqrt().recip();
-    let sine = cosine * tangent;
-    for (a, b) in a.iter_mut().zip(b) {
-        (*a, *b) = (cosine * *a - sine * *b, sine * *a + cosine * *b);
-    }
-    true
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

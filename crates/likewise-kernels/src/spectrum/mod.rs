@@ -2,9 +2,12 @@
 //! told from during training.
 
 mod cube;
+mod double_gram;
 mod flex;
-pub mod host;
+mod host;
 mod twin;
+
+pub use host::singular_values as host_singular_values;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};

@@ -33,26 +33,43 @@ impl Space {
 /// # Errors
 /// Names the first thing that is wrong; for a NaN or infinity, its row and column.
 pub fn check_embeddings(embeddings: &[f32], dim: usize) -> Result<usize> {
-    let data = |text: String| Err(Error::Data(text));
+    let data = |text: &str| Err(Error::Data(text.into()));
     if dim == 0 {
-        return data("the embedding dimension is 0; it must be at least 1".into());
+        return data("the embedding dimension is 0; it must be at least 1");
     }
     if embeddings.is_empty() {
-        return data("there are no embeddings; a split needs at least two images".into());
+        return data("there are no embeddings; a split needs at least two images");
+    }
+    if embeddings.len() == dim {
+        return data("there is one embedding only; a split needs at least two images");
+    }
+    check_rows(embeddings, dim, "")
+}
+
+/// [`check_embeddings`] of one row or more. `side` says whose they are, with a space after it.
+///
+/// # Errors
+/// As [`check_embeddings`].
+pub(super) fn check_rows(embeddings: &[f32], dim: usize, side: &str) -> Result<usize> {
+    let data = |text: String| Err(Error::Data(text));
+    if dim == 0 {
+        return data(format!(
+            "the {side}embeddings have dimension 0; it must be at least 1"
+        ));
+    }
+    if embeddings.is_empty() {
+        return data(format!("there are no {side}embeddings"));
     }
     if !embeddings.len().is_multiple_of(dim) {
         return data(format!(
-            "{} embedding values are not whole rows of dimension {dim}",
+            "{} {side}embedding values are not whole rows of dimension {dim}",
             embeddings.len()
         ));
-    }
-    if embeddings.len() == dim {
-        return data("there is one embedding only; a split needs at least two images".into());
     }
     if let Some(at) = embeddings.iter().position(|value| !value.is_finite()) {
         let (row, column, value) = (at / dim, at % dim, embeddings[at]);
         return Err(Error::NotFinite(format!(
-            "embedding {row} holds {value} in column {column}: \
+            "{side}embedding {row} holds {value} in column {column}: \
              the network has diverged or its input is not finite"
         )));
     }

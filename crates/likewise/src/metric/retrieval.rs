@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use likewise_kernels::search::Ranking;
 
-use super::points::{Points, Space, check_labels, rows_by_class};
+use super::points::{Points, Space, check_labels, check_rows, rows_by_class};
 use crate::{Error, Result};
 
 /// Embeddings with their classes: one side of a search.
@@ -24,40 +24,16 @@ impl Side<'_> {
     /// # Errors
     /// Names the first thing that is wrong; for a NaN or infinity, its row and column.
     pub(super) fn check(&self, name: &str) -> Result<()> {
-        let data = |text: String| Err(Error::Data(text));
-        if self.dim == 0 {
-            return data(format!(
-                "the {name} embeddings have dimension 0; it must be at least 1"
-            ));
-        }
-        if self.embeddings.is_empty() {
-            return data(format!("there are no {name} embeddings"));
-        }
-        if !self.embeddings.len().is_multiple_of(self.dim) {
-            return data(format!(
-                "{} values of {name} embeddings are not whole rows of dimension {}",
-                self.embeddings.len(),
-                self.dim
-            ));
-        }
-        if let Some(at) = self.embeddings.iter().position(|value| !value.is_finite()) {
-            let (row, column) = (at / self.dim, at % self.dim);
-            return Err(Error::NotFinite(format!(
-                "{name} embedding {row} holds {} in column {column}: the network has diverged \
-                 or its input is not finite",
-                self.embeddings[at]
-            )));
-        }
-        check_labels(self.labels, self.embeddings.len() / self.dim)
-            .map_err(|error| Error::Data(format!("{name}: {error}")))
+        let rows = check_rows(self.embeddings, self.dim, &format!("{name} "))?;
+        check_labels(self.labels, rows).map_err(|error| Error::Data(format!("{name}: {error}")))
     }
 }
 
-/// Calls `visit(query, ranks)` once for every query row, classes in the order of
-/// their labels: `ranks` are the 1-based
-/// places, ascending, of the gallery rows with the query's label among all rows it is compared
-/// with, nearest first and, at equal distance, lower index first. With `same_rows` both sides are
-/// one split and a query is not compared with itself. Both sides are checked and of one dimension.
+/// Calls `visit(query, ranks)` once for every query row, classes in the order of their labels:
+/// `ranks` are the 1-based places, ascending, of the gallery rows with the query's label among all
+/// rows it is compared with, nearest first and, at equal distance, lower index first. With
+/// `same_rows` both sides are one split and a query is not compared with itself. Both sides are
+/// checked and of one dimension.
 pub(super) fn rank_positives(
     queries: Side<'_>,
     gallery: Side<'_>,
@@ -73,11 +49,11 @@ pub(super) fn rank_positives(
         let rows = classes.get(&queries.labels[query as usize]);
         rows.map_or(&[][..], Vec::as_slice)
     };
-    let searched = Points::new(queries.embeddings, queries.dim, space);
     let items = Points::new(gallery.embeddings, gallery.dim, space);
+    let others = (!same_rows).then(|| Points::new(queries.embeddings, queries.dim, space));
     let identity: Vec<u32> = (0..queries.labels.len() as u32).collect();
     let ranking = Ranking {
-        queries: searched.rows(),
+        queries: others.as_ref().unwrap_or(&items).rows(),
         gallery: items.rows(),
         score: space.score(),
         own: same_rows.then_some(&identity[..]),

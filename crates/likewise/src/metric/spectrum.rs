@@ -1,9 +1,7 @@
 //! Spectral decay ρ(Φ) (Roth et al. 2020): how far the singular values of the embedding matrix,
-//! neither centred nor rescaled, are from uniform. The eigenvalues of the Gram matrix drown small
-//! singular values in noise near 1e-8 of the largest, so it serves well-conditioned matrices only.
+//! neither centred nor rescaled, are from uniform.
 
-use likewise_kernels::double_gram;
-use nalgebra::DMatrix;
+use likewise_kernels::host_singular_values;
 
 use super::points::check_embeddings;
 use crate::Result;
@@ -11,49 +9,14 @@ use crate::Result;
 /// Singular values below this share of the largest count as this share.
 pub const FLOOR: f64 = 1e-12;
 
-/// Ratio of the extreme eigenvalues of the Gram matrix up to which their square roots keep nine
-/// digits.
-const GRAM_CONDITION: f64 = 1e6;
-
 /// Singular values of `embeddings` (row-major N×D), min(N, D) of them, largest first, in double
-/// precision: from the eigenvalues of the Gram matrix where the largest is at most 1000 times the
-/// smallest, else from the matrix itself. Time O(N·D²), memory O(D²).
+/// precision. Time O(N·D²), memory O(D²).
 ///
 /// # Errors
 /// Embeddings that do not pass [`check_embeddings`].
 pub fn singular_values(embeddings: &[f32], dim: usize) -> Result<Vec<f64>> {
-    let rows = check_embeddings(embeddings, dim)?;
-    if rows >= dim
-        && let Some(values) = from_gram(embeddings, dim)
-    {
-        return Ok(values);
-    }
-    Ok(from_triangle(embeddings, dim))
-}
-
-/// Square roots of the eigenvalues of the Gram matrix; none where that would lose digits.
-fn from_gram(embeddings: &[f32], dim: usize) -> Option<Vec<f64>> {
-    let gram = DMatrix::from_vec(dim, dim, double_gram(embeddings, dim));
-    let mut values: Vec<f64> = gram.symmetric_eigenvalues().iter().copied().collect();
-    values.sort_by(|a, b| b.total_cmp(a));
-    let accurate = values[dim - 1] * GRAM_CONDITION >= values[0] && values[dim - 1] > 0.0;
-    accurate.then(|| values.iter().map(|value| value.sqrt()).collect())
-}
-
-/// Householder QR over blocks of rows, then the SVD of the D×D triangle.
-fn from_triangle(embeddings: &[f32], dim: usize) -> Vec<f64> {
-    let mut triangle = DMatrix::<f64>::zeros(0, dim);
-    for block in embeddings.chunks(4 * dim.max(64) * dim) {
-        let rows = block.iter().map(|&value| f64::from(value));
-        let kept = triangle.nrows();
-        let mut stacked = triangle.resize_vertically(kept + block.len() / dim, 0.0);
-        let block = DMatrix::from_row_iterator(block.len() / dim, dim, rows);
-        stacked.rows_mut(kept, block.nrows()).copy_from(&block);
-        triangle = stacked.qr().r();
-    }
-    let mut values: Vec<f64> = triangle.singular_values().iter().copied().collect();
-    values.sort_by(|a, b| b.total_cmp(a));
-    values
+    check_embeddings(embeddings, dim)?;
+    Ok(host_singular_values(embeddings, dim))
 }
 
 /// A spectrum scaled to sum 1.

@@ -48,8 +48,8 @@ pub fn run(options: &BenchKernels) -> Result<()> {
         options.kernel.is_empty() || options.kernel.iter().any(|name| name == entry.name)
     };
     let entries: Vec<&Entry> = TABLE.iter().filter(asked).collect();
-    let threads = use_threads(options.threads)?;
-    let device = choose(&options.device)?;
+    let threads = use_threads(options.run.threads)?;
+    let device = choose(&options.run.device)?;
     let mut task = Task::new("measuring", (entries.len() * options.batch.len()) as u64);
     let mut measurements = Vec::new();
     for entry in entries {
@@ -60,7 +60,7 @@ pub fn run(options: &BenchKernels) -> Result<()> {
         }
     }
     task.finish();
-    if options.json {
+    if options.run.json {
         let result = json!({
             "device": device,
             "threads": threads,

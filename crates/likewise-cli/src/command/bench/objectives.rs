@@ -59,9 +59,9 @@ pub fn run(options: &BenchObjectives) -> Result<()> {
     if let Some(batch) = options.batch.iter().find(odd) {
         bail!("--batch {batch}: an even number of at least 4");
     }
-    let threads = use_threads(options.threads)?;
+    let threads = use_threads(options.run.threads)?;
     let pairs = pairs(options)?;
-    let device = choose(&options.device)?;
+    let device = choose(&options.run.device)?;
     let mut task = Task::new("measuring", (pairs.len() * options.batch.len()) as u64);
     let mut measurements = Vec::new();
     for &pair in &pairs {
@@ -72,7 +72,7 @@ pub fn run(options: &BenchObjectives) -> Result<()> {
         }
     }
     task.finish();
-    if options.json {
+    if options.run.json {
         let result = json!({
             "device": device,
             "threads": threads,

@@ -27,14 +27,14 @@ pub fn run(options: &BenchTrain) -> Result<()> {
     if options.steps == 0 {
         bail!("--steps 0: at least 1");
     }
-    let threads = use_threads(options.threads)?;
+    let threads = use_threads(options.run.threads)?;
     let mut layers = recipes::read(&options.config)?;
     let (kinds, others) = recipes::in_order(&options.set);
     for assignment in kinds.into_iter().chain(others) {
         layers.set(assignment)?;
     }
     let recipe = layers.into_recipe()?;
-    let device = choose(&options.device)?;
+    let device = choose(&options.run.device)?;
     let mut source = SyntheticSource::new(&recipe);
     let mut trainer = Trainer::new(&recipe, &source, &device.device)?;
     let warm_up = options.steps.div_ceil(3);
@@ -60,7 +60,7 @@ pub fn run(options: &BenchTrain) -> Result<()> {
     let mut measured = seconds.split_off(warm_up);
     let median = median(&mut measured);
     let batch = recipe.sampler.batch_size();
-    if options.json {
+    if options.run.json {
         let result = json!({
             "recipe": recipe.name,
             "device": device,

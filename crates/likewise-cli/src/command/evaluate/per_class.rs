@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use likewise::metric::ClassValues;
 
 use super::input::Input;
@@ -11,8 +11,13 @@ use crate::output;
 /// Writes one line a class: its name, its number of queries, and each retrieval metric; a metric
 /// that is undefined for a class is left empty.
 pub fn write(file: &Path, input: &Input, classes: &ClassValues) -> Result<()> {
+    let failed = || format!("cannot write {}", file.display());
+    let mut table = csv::Writer::from_writer(Vec::new());
     let names = classes.names().iter().map(ToString::to_string);
-    let mut text = line(["class".into(), "count".into()].into_iter().chain(names));
+    let head = ["class".into(), "count".into()];
+    table
+        .write_record(head.into_iter().chain(names))
+        .with_context(failed)?;
     for (place, class) in classes.classes().iter().enumerate() {
         let head = [
             input.class_name(class.label).into(),
@@ -23,19 +28,9 @@ pub fn write(file: &Path, input: &Input, classes: &ClassValues) -> Result<()> {
             value.map_or_else(String::new, |value| value.to_string())
         };
         let values = classes.names().iter().map(value);
-        text += &line(head.into_iter().chain(values));
+        table
+            .write_record(head.into_iter().chain(values))
+            .with_context(failed)?;
     }
-    output::write(file, text.as_bytes())
-}
-
-/// Fields in quotes where they need them (RFC 4180).
-fn line(fields: impl Iterator<Item = String>) -> String {
-    let quoted = fields.map(|field| {
-        if field.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", field.replace('"', "\"\""))
-        } else {
-            field
-        }
-    });
-    quoted.collect::<Vec<_>>().join(",") + "\n"
+    output::write(file, &table.into_inner().with_context(failed)?)
 }
