@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use super::class_values::ClassValues;
 use super::evaluate::{MetricValues, evaluate_by_class};
 use super::name::{MetricName, MetricSet};
+use super::points::Space;
+use super::retrieval::{Side, rank_positives};
 use crate::Result;
 
 /// A program whose metrics are recomputed by its own definitions.
@@ -79,18 +81,32 @@ pub fn conformance(
         .concat(),
     )?;
     let (values, classes) = evaluate_by_class(embeddings, dim, labels, &requested, seed)?;
+    let every_row = usize::MAX;
+    let clusters = faiss::clusters(embeddings, dim, classes.classes().len(), every_row)?;
     let split = Split {
         embeddings,
         dim,
         labels,
         values,
         classes,
+        clusters,
         earlier_copies: earlier_copies(embeddings, dim),
     };
+    let side = Side {
+        embeddings,
+        dim,
+        labels,
+    };
+    let mut original_sums = original::Sums::default();
+    let mut open_metric_learning_sums = open_metric_learning::Sums::default();
+    rank_positives(side, side, true, Space::Euclidean, |query, ranks| {
+        original_sums.add(&split, query, ranks);
+        open_metric_learning_sums.add(&split, ranks);
+    });
     let mut found = Vec::new();
-    original::compare(&split, &mut found)?;
+    original::compare(&split, &original_sums, &mut found)?;
     pytorch_metric_learning::compare(&split, &mut found)?;
-    open_metric_learning::compare(&split, &mut found)?;
+    open_metric_learning::compare(&split, &open_metric_learning_sums, &mut found)?;
     Ok(found)
 }
 
@@ -101,6 +117,8 @@ struct Split<'a> {
     labels: &'a [u32],
     values: MetricValues,
     classes: ClassValues,
+    /// Clusters of the k-means of faiss from all rows.
+    clusters: Vec<u32>,
     /// For each row, how many rows before it are equal to it.
     earlier_copies: Vec<u32>,
 }

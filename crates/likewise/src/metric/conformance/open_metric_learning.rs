@@ -3,8 +3,6 @@
 //! order of equally near neighbours open; here it is that of their indices.
 
 use super::super::average_precision::QueryRanks;
-use super::super::points::Space;
-use super::super::retrieval::{Side, rank_positives};
 use super::{Comparison, Program, Split, counted};
 use crate::Result;
 
@@ -13,21 +11,26 @@ pub const NAMES: &[&str] = &["recall@1", "recall@10", "precision@10", "map_at_r"
 
 const K: u32 = 10;
 
-pub fn compare(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
-    let side = Side {
-        embeddings: split.embeddings,
-        dim: split.dim,
-        labels: split.labels,
-    };
-    let (mut precision, mut map) = (0.0, 0.0);
-    rank_positives(side, side, true, Space::Euclidean, |_, ranks| {
+/// Its retrieval metrics, summed over queries.
+#[derive(Default)]
+pub struct Sums {
+    precision: f64,
+    map: f64,
+}
+
+impl Sums {
+    /// Adds a query with the ranks of its positives.
+    pub fn add(&mut self, split: &Split<'_>, ranks: &[u32]) {
         let query = QueryRanks {
             ranks,
             in_gallery: true,
         };
-        precision += precision_at(query, K, split.labels.len() - 1);
-        map += map_at(query, K);
-    });
+        self.precision += precision_at(query, K, split.labels.len() - 1);
+        self.map += map_at(query, K);
+    }
+}
+
+pub fn compare(split: &Split<'_>, sums: &Sums, found: &mut Vec<Comparison>) -> Result<()> {
     let queries = split.labels.len() as f64;
     let program = Program::OpenMetricLearning;
     for (theirs, ours) in [("cmc@1", "recall@1"), ("cmc@10", "recall@10")] {
@@ -51,7 +54,7 @@ pub fn compare(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
     };
     found.push(split.compare(
         program,
-        ("precision@10", Some(precision / queries)),
+        ("precision@10", Some(sums.precision / queries)),
         "precision@10",
         "every class has more than k members",
         reason,
@@ -62,7 +65,7 @@ pub fn compare(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
     };
     found.push(split.compare(
         program,
-        ("map@10", Some(map / queries)),
+        ("map@10", Some(sums.map / queries)),
         "map_at_r",
         "the ranking is perfect and no class has one member",
         reason,

@@ -3,10 +3,9 @@
 //! for more neighbours than there are.
 
 use super::super::clustering::{Contingency, EntropyMean};
-use super::super::points::{Space, rows_by_class};
-use super::super::retrieval::{Side, rank_positives};
+use super::super::points::rows_by_class;
 use super::super::spectrum::{singular_values, spectral_decay};
-use super::{Comparison, Program, Split, counted, faiss};
+use super::{Comparison, Program, Split, counted};
 use crate::Result;
 
 /// What is compared with.
@@ -26,8 +25,8 @@ pub const NAMES: &[&str] = &[
 /// Largest k of its default recalls: as many neighbours are searched for all of them.
 const LARGEST_K: usize = 4;
 
-pub fn compare(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
-    retrieval(split, found)?;
+pub fn compare(split: &Split<'_>, sums: &Sums, found: &mut Vec<Comparison>) -> Result<()> {
+    retrieval(split, sums, found)?;
     clustering(split, found)?;
     intra(split, found)?;
     spectrum(split, found)
@@ -35,7 +34,7 @@ pub fn compare(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
 
 /// Its retrieval metrics, summed over queries.
 #[derive(Default)]
-struct Sums {
+pub struct Sums {
     recall: [f64; 3],
     map: f64,
     map_lim: f64,
@@ -43,31 +42,28 @@ struct Sums {
     map_c: f64,
 }
 
-fn retrieval(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
-    let rows = split.labels.len();
-    let earlier = &split.earlier_copies;
-    let side = Side {
-        embeddings: split.embeddings,
-        dim: split.dim,
-        labels: split.labels,
-    };
-    let last = split.labels.last().copied();
-    let mut sums = Sums::default();
-    rank_positives(side, side, true, Space::Euclidean, |query, ranks| {
+impl Sums {
+    /// Adds a query with the ranks of its positives.
+    pub fn add(&mut self, split: &Split<'_>, query: usize, ranks: &[u32]) {
+        let rows = split.labels.len();
         let list = List {
-            ranks: without_first(ranks, earlier[query]),
+            ranks: without_first(ranks, split.earlier_copies[query]),
             rows,
-            last_is_positive: Some(split.labels[query]) == last,
+            last_is_positive: split.labels.last() == Some(&split.labels[query]),
         };
         let size = ranks.len() + 1;
-        for (sum, k) in sums.recall.iter_mut().zip([1, 2, LARGEST_K]) {
+        for (sum, k) in self.recall.iter_mut().zip([1, 2, LARGEST_K]) {
             *sum += f64::from(u8::from(list.hits(k).next().is_some()));
         }
-        sums.map += list.precision_sum(rows) / size as f64;
-        sums.map_lim += list.precision_sum(rows.min(1023)) / size as f64;
-        sums.map_1000 += list.precision_sum(1000) / size as f64;
-        sums.map_c += list.precision_sum(size) / size as f64;
-    });
+        self.map += list.precision_sum(rows) / size as f64;
+        self.map_lim += list.precision_sum(rows.min(1023)) / size as f64;
+        self.map_1000 += list.precision_sum(1000) / size as f64;
+        self.map_c += list.precision_sum(size) / size as f64;
+    }
+}
+
+fn retrieval(split: &Split<'_>, sums: &Sums, found: &mut Vec<Comparison>) -> Result<()> {
+    let rows = split.labels.len();
     let mean = |sum: f64| Some(sum / rows as f64);
     let dropped = split.repeated();
     let wrongly_dropped = || {
@@ -170,9 +166,7 @@ impl List {
 }
 
 fn clustering(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
-    let classes = split.classes.classes().len();
-    let clusters = faiss::clusters(split.embeddings, split.dim, classes, usize::MAX)?;
-    let table = Contingency::new(split.labels, &clusters);
+    let table = Contingency::new(split.labels, &split.clusters);
     let reason = || {
         "k-means starts from random rows there, from k-means++ here (and there K is the number of \
          training classes; here as many as in this split)"

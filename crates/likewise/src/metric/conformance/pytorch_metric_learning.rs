@@ -34,15 +34,20 @@ pub fn compare(split: &Split<'_>, found: &mut Vec<Comparison>) -> Result<()> {
         found.push(split.compare(program, (theirs, value), ours, equal_when, String::new)?);
     }
     let classes = split.classes.classes().len();
-    let clusters = faiss::clusters(split.embeddings, split.dim, classes, POINTS_PER_CENTROID)?;
-    let table = Contingency::new(split.labels, &clusters);
+    let sampled = split.labels.len() > classes * POINTS_PER_CENTROID;
+    let table = if sampled {
+        let clusters = faiss::clusters(split.embeddings, split.dim, classes, POINTS_PER_CENTROID)?;
+        Contingency::new(split.labels, &clusters)
+    } else {
+        Contingency::new(split.labels, &split.clusters)
+    };
     for (theirs, value, ours) in [
         ("NMI", table.nmi(EntropyMean::Arithmetic), "nmi"),
         ("AMI", table.ami(), "ami"),
     ] {
         let reason = || {
             let starts = "k-means starts from random rows there, from k-means++ here";
-            if split.labels.len() > classes * POINTS_PER_CENTROID {
+            if sampled {
                 format!("{starts}; centroids there are found from {POINTS_PER_CENTROID} rows each")
             } else {
                 starts.into()
