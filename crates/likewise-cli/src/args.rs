@@ -65,9 +65,14 @@ pub struct Train {
     /// Recipe: a TOML file, or the name of one from `likewise recipes`.
     #[arg(long, value_name = "FILE", default_value = "emoji")]
     pub config: String,
-    /// Images: a folder of class folders, a CSV file (path,label[,split]) or tar shards.
+    /// Images: a folder of class folders, a CSV file (path,label[,split]) or tar shards; with the
+    /// recipe of a benchmark, the folder of that benchmark. KIND:PATH says what kind it is: folder,
+    /// csv, shards, cub200, cars196, online_products, in_shop.
     #[arg(long, value_name = "PATH")]
     pub data: Option<String>,
+    /// Split of each class: a CSV file (class,split) or a JSON file, instead of what the data says.
+    #[arg(long, value_name = "FILE")]
+    pub split: Option<PathBuf>,
     /// Override a setting of the recipe, for example objective.beta=0.6; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,

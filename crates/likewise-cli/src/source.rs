@@ -1,12 +1,12 @@
 //! The prefetching loader as the trainer sees it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use likewise::recipe::{DataSettings, Recipe};
+use likewise::recipe::{DataSettings, Layers, Recipe};
 use likewise::sampler::BatchPlan;
 use likewise::train::{BatchSource, ImageBatch, Pass, Split};
 use likewise_data::{
@@ -14,6 +14,7 @@ use likewise_data::{
     PlannedBatch, SplitOptions, TransformOptions,
 };
 use rayon::prelude::*;
+use toml::Value;
 
 /// Share of the time spent waiting for images above which the progress line says so.
 const WORTH_SAYING: f64 = 0.1;
@@ -37,6 +38,8 @@ impl LoaderSource {
         let source: DataSource = data.source.parse()?;
         let options = DatasetOptions {
             split: split_options(data),
+            split_file: data.split_file.as_ref().map(PathBuf::from),
+            allow_custom: data.allow_custom,
             ..DatasetOptions::default()
         };
         let dataset = Arc::new(Dataset::open(&source, &options)?);
@@ -74,8 +77,15 @@ impl LoaderSource {
     pub fn describe(&self) -> String {
         let splits = Split::ALL.map(|split| {
             let items = self.dataset.split(split);
+            let parts = items.gallery.as_ref().map_or_else(String::new, |gallery| {
+                let searched = gallery.iter().filter(|&&searched| searched).count();
+                format!(
+                    " ({} queries, {searched} gallery)",
+                    gallery.len() - searched
+                )
+            });
             format!(
-                "{} {} images of {} classes",
+                "{} {} images of {} classes{parts}",
                 split.name(),
                 items.len(),
                 items.num_classes()
@@ -149,6 +159,22 @@ impl LoaderSource {
     }
 }
 
+/// Lays `--data` and `--split` over the `[data]` table of a recipe.
+pub fn locate(layers: &mut Layers, data: Option<&str>, split: Option<&Path>) -> Result<()> {
+    let mut put = |key: &str, value: String| {
+        layers.set_value(&["data".into(), key.into()], Value::String(value))
+    };
+    if let Some(split) = split {
+        put("split_file", split.display().to_string())?;
+    }
+    if let Some(data) = data {
+        let stated = layers.value(&["data", "source"]).and_then(Value::as_str);
+        let source = DataSource::located(stated.unwrap_or_default(), data);
+        layers.set_value(&["data".into(), "source".into()], Value::String(source))?;
+    }
+    Ok(())
+}
+
 /// Name of a recipe's data, for the run folder's path.
 pub fn dataset_name(data: &DataSettings) -> String {
     data.source.parse::<DataSource>().map_or_else(
@@ -182,6 +208,7 @@ fn split_options(data: &DataSettings) -> SplitOptions {
         train: data.split.train,
         validation: data.split.validation,
         seed: data.split_seed,
+        validation_of_train: data.validation,
         ..SplitOptions::default()
     }
 }
@@ -193,6 +220,10 @@ impl BatchSource for LoaderSource {
 
     fn labels(&self, split: Split) -> &[u32] {
         &self.dataset.split(split).labels
+    }
+
+    fn gallery(&self, split: Split) -> Option<&[bool]> {
+        self.dataset.split(split).gallery.as_deref()
     }
 
     fn begin(&mut self, pass: Pass) -> likewise::Result<()> {

@@ -26,7 +26,9 @@ pub mod resize;
 pub mod rgb;
 pub mod transform;
 
-pub use dataset::{DataSource, Dataset, DatasetOptions, Split, SplitItems, SplitOptions};
+pub use dataset::{
+    Benchmark, DataSource, Dataset, DatasetOptions, Part, Split, SplitItems, SplitOptions,
+};
 pub use loader::{Batches, HostBatch, Loader, LoaderOptions, OnBadImage, PlannedBatch};
 pub use rgb::RgbImage;
 pub use transform::{Augmentation, Normalization, Transform, TransformOptions};

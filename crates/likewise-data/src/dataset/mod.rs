@@ -10,14 +10,19 @@ mod pack;
 mod shards;
 mod source;
 mod split;
+mod split_file;
+mod validation;
 
 use std::path::PathBuf;
 
 use likewise::{Error, Result};
 
+pub use benchmark::{Benchmark, Counts};
 pub use pack::{EmojiClass, EmojiIndex, EmojiSource};
 pub use source::DataSource;
 pub use split::{ClassOrder, Split, SplitOptions};
+// What users choose among is named in recipes.
+pub use likewise::recipe::{ValidationSettings, ValidationTake, ValidationUnit};
 
 use crate::decode::decode;
 use crate::rgb::RgbImage;
@@ -28,6 +33,8 @@ use shards::Shard;
 pub struct DatasetOptions {
     /// How classes are divided when the data does not say so itself.
     pub split: SplitOptions,
+    /// CSV or JSON file with the split of each class, instead of what the data says.
+    pub split_file: Option<PathBuf>,
     /// Classes with fewer images are left out (0 and 1 keep all).
     pub min_images: usize,
     /// Accept a copy of a published benchmark whose counts differ from the official ones.
@@ -50,8 +57,13 @@ pub struct Item {
     pub class: usize,
     /// Class index within the item's split, contiguous from 0.
     pub label: u32,
+    /// Class of the class (the kind of product of Stanford Online Products), an index into
+    /// [`Dataset::superclasses`].
+    pub superclass: Option<usize>,
     /// The split it belongs to.
     pub split: Split,
+    /// Whether it asks, is searched, or both.
+    pub part: Part,
     /// Size of the encoded file, in bytes.
     pub bytes: u64,
     pub(crate) location: Location,
@@ -65,6 +77,18 @@ impl Item {
     }
 }
 
+/// What an image is for in the evaluation of its split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// Each image asks, and all others are searched.
+    #[default]
+    Both,
+    /// Asks alone.
+    Query,
+    /// Is searched alone.
+    Gallery,
+}
+
 /// The items of one split.
 #[derive(Clone, Debug, Default)]
 pub struct SplitItems {
@@ -76,6 +100,8 @@ pub struct SplitItems {
     pub class_names: Vec<String>,
     /// Item indices of each label.
     pub members: Vec<Vec<usize>>,
+    /// Whether each item is searched (gallery) or asks (query); none when every item does both.
+    pub gallery: Option<Vec<bool>>,
 }
 
 impl SplitItems {
@@ -100,6 +126,7 @@ impl SplitItems {
 pub struct Dataset {
     name: String,
     classes: Vec<String>,
+    superclasses: Vec<String>,
     items: Vec<Item>,
     splits: [SplitItems; 3],
     shards: Vec<Shard>,
@@ -119,11 +146,7 @@ impl Dataset {
             DataSource::Folder(path) => folder::list(path)?,
             DataSource::Csv(path) => csv::list(path)?,
             DataSource::Shards(paths) => shards::list(paths)?,
-            DataSource::Cub200(path) => benchmark::cub200(path, options.allow_custom)?,
-            DataSource::Cars196(path) => benchmark::cars196(path, options.allow_custom)?,
-            DataSource::OnlineProducts(path) => {
-                benchmark::online_products(path, options.allow_custom)?
-            }
+            DataSource::Benchmark(benchmark, path) => benchmark.list(path, options.allow_custom)?,
         };
         assemble::assemble(source.name(), listing, options)
     }
@@ -147,6 +170,11 @@ impl Dataset {
         &self.classes
     }
 
+    /// Names of the classes of classes, sorted; empty for data without.
+    pub fn superclasses(&self) -> &[String] {
+        &self.superclasses
+    }
+
     /// All items, sorted by name.
     pub fn items(&self) -> &[Item] {
         &self.items
@@ -163,7 +191,7 @@ impl Dataset {
         &self.fingerprint
     }
 
-    /// SHA-256 (hexadecimal) over the sorted names and their splits.
+    /// SHA-256 (hexadecimal) over the sorted names, their splits and, where there are any, parts.
     pub fn split_fingerprint(&self) -> &str {
         &self.split_fingerprint
     }
@@ -215,13 +243,17 @@ impl Dataset {
 pub(crate) struct Listing {
     pub entries: Vec<Entry>,
     pub shards: Vec<Shard>,
+    /// Taken as published, training classes with a single image included.
+    pub as_published: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub name: String,
     pub class: String,
+    pub superclass: Option<String>,
     pub split: Option<Split>,
+    pub part: Part,
     pub bytes: u64,
     pub location: Location,
 }
