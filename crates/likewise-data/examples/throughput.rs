@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use likewise::Result;
 use likewise::random::{Purpose, stream};
+use likewise_data::rgb::Part;
 use likewise_data::transform::Scratch;
 use likewise_data::{
     DataSource, Dataset, DatasetOptions, Loader, LoaderOptions, Split, TransformOptions,
@@ -41,7 +42,7 @@ fn one_thread(dataset: &Dataset, options: &TransformOptions, indices: &[usize]) 
     let start = Instant::now();
     let images = indices
         .iter()
-        .map(|&index| dataset.decode(index))
+        .map(|&index| dataset.decode(index).map(Part::from))
         .collect::<Result<Vec<_>>>()?;
     report("decode", images.len(), start);
     for (name, transform) in [

@@ -21,6 +21,8 @@
 
 pub mod dataset;
 pub mod decode;
+#[cfg(not(target_family = "wasm"))]
+mod jpeg;
 pub mod loader;
 pub mod resize;
 pub mod rgb;

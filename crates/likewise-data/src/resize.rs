@@ -2,10 +2,60 @@
 //! plain 2x2 bilinear filter shifts Recall@1, so pixels must match those the field trains on.
 //! Horizontal pass first, rounded to 8 bits, then the vertical one; 22-bit integer weights.
 
-use crate::rgb::{Region, RgbImage};
+use crate::rgb::{Part, Region, RgbImage};
 
 const PRECISION: u32 = 22;
 const HALF: i32 = 1 << (PRECISION - 1);
+
+/// An axis to be resized, and which outputs are wanted.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    /// Pixel that the others are counted from.
+    base: usize,
+    /// Where the resized stretch begins, in pixels from the base.
+    origin: f64,
+    /// Its length in pixels.
+    length: f64,
+    /// Pixels from the base on that taps may read.
+    limit: usize,
+    /// Pixels that the stretch becomes.
+    output: usize,
+    /// First wanted one.
+    first: usize,
+    /// Number of wanted ones.
+    count: usize,
+}
+
+impl Axis {
+    /// `length` pixels from `from` on become `output`. In an image shrunk by `reduction` to `whole`
+    /// pixels the stretch begins and ends between pixels, and taps may reach over its ends.
+    #[expect(clippy::cast_precision_loss, reason = "image sides are far below 2^52")]
+    fn new(
+        (from, length): (usize, usize),
+        (reduction, whole): (usize, usize),
+        output: usize,
+        (first, count): (usize, usize),
+    ) -> Self {
+        let (base, origin, limit) = match reduction {
+            1 => (from, 0.0, length),
+            _ => (0, from as f64 / reduction as f64, whole),
+        };
+        Self {
+            base,
+            origin,
+            length: length as f64 / reduction as f64,
+            limit,
+            output,
+            first,
+            count,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "image sides are far below 2^52")]
+    fn is_kept(&self) -> bool {
+        self.origin == 0.0 && self.length == self.output as f64
+    }
+}
 
 /// Weights of the input pixels under each output pixel of one axis.
 #[derive(Debug, Default)]
@@ -18,29 +68,29 @@ struct Taps {
 }
 
 impl Taps {
-    /// Computes the taps of outputs `first..first + count` of an axis resized from `input` to
-    /// `output` pixels.
+    /// Computes the taps of some outputs of an axis.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
         reason = "image sides are far below 2^52; truncation is part of the algorithm"
     )]
-    fn compute(&mut self, input: usize, output: usize, first: usize, count: usize) {
+    fn compute(&mut self, axis: &Axis) {
         self.spans.clear();
         self.weights.clear();
-        if input == output {
+        let outputs = axis.first..axis.first + axis.count;
+        if axis.is_kept() {
             // One tap of weight one: an axis that keeps its size is left untouched.
-            self.spans.extend((first..first + count).map(|at| (at, 1)));
-            self.weights.resize(count, 1 << PRECISION);
+            self.spans.extend(outputs.map(|at| (axis.base + at, 1)));
+            self.weights.resize(axis.count, 1 << PRECISION);
             return;
         }
-        let scale = input as f64 / output as f64;
+        let scale = axis.length / axis.output as f64;
         let support = scale.max(1.0);
-        for at in first..first + count {
-            let centre = (at as f64 + 0.5) * scale;
+        for at in outputs {
+            let centre = axis.origin + (at as f64 + 0.5) * scale;
             let begin = (centre - support + 0.5).max(0.0) as usize;
-            let end = ((centre + support + 0.5) as usize).min(input);
+            let end = ((centre + support + 0.5) as usize).min(axis.limit);
             self.exact.clear();
             self.exact.extend(
                 (begin..end).map(|tap| {
@@ -54,7 +104,7 @@ impl Taps {
                     .iter()
                     .map(|weight| (weight / sum * unit + 0.5) as i32),
             );
-            self.spans.push((begin, end - begin));
+            self.spans.push((axis.base + begin, end - begin));
         }
     }
 
@@ -76,82 +126,178 @@ impl Taps {
     }
 }
 
+/// A piece of work: what is cut out of an image, what it becomes, and which part of that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The part of the image that is resized.
+    pub region: Region,
+    /// Width and height it is resized to.
+    pub resized: (usize, usize),
+    /// The wanted part of the result.
+    pub window: Region,
+}
+
+impl Cut {
+    /// How many times (1, 2, 4 or 8) an image may be shrunk in decoding so that resizing still
+    /// makes it smaller.
+    pub fn reduction(&self) -> usize {
+        let factor = (self.region.width / self.resized.0.max(1))
+            .min(self.region.height / self.resized.1.max(1));
+        [8, 4, 2].into_iter().find(|&by| factor >= by).unwrap_or(1)
+    }
+
+    /// The pixels that the wanted part is computed from.
+    pub fn needed(&self) -> Region {
+        let (across, down) = self.axes(1, (0, 0));
+        let extent = |axis: &Axis| {
+            let mut taps = Taps::default();
+            let last = axis.count.saturating_sub(1);
+            for at in [0, last] {
+                let mut end = Taps::default();
+                end.compute(&Axis {
+                    first: axis.first + at,
+                    count: 1,
+                    ..*axis
+                });
+                taps.spans.append(&mut end.spans);
+            }
+            let (begin, end) = taps.extent();
+            (begin, end - begin)
+        };
+        let ((left, width), (top, height)) = (extent(&across), extent(&down));
+        Region {
+            left,
+            top,
+            width,
+            height,
+        }
+    }
+
+    fn axes(&self, reduction: usize, whole: (usize, usize)) -> (Axis, Axis) {
+        let Self {
+            region,
+            resized,
+            window,
+        } = self;
+        (
+            Axis::new(
+                (region.left, region.width),
+                (reduction, whole.0),
+                resized.0,
+                (window.left, window.width),
+            ),
+            Axis::new(
+                (region.top, region.height),
+                (reduction, whole.1),
+                resized.1,
+                (window.top, window.height),
+            ),
+        )
+    }
+}
+
 /// Resizes images, keeping its buffers between calls.
 #[derive(Debug, Default)]
 pub struct Resizer {
     horizontal: Taps,
     vertical: Taps,
     rows: Vec<u8>,
-    sums: Vec<i32>,
 }
 
 impl Resizer {
-    /// Crops `source` to `region`, resizes the crop to `width` x `height` and writes the part
-    /// `window` of the result to `out` (`[window.height, window.width, 3]`, cleared first). Only
-    /// pixels that the window needs are computed.
+    /// Writes the wanted part of a cut to `out` (`[window.height, window.width, 3]`, cleared
+    /// first). Only pixels that it needs are computed.
     ///
-    /// `region` must lie inside `source` and `window` inside the resized image.
-    pub fn resize(
-        &mut self,
-        source: &RgbImage,
-        region: Region,
-        (width, height): (usize, usize),
-        window: Region,
-        out: &mut Vec<u8>,
-    ) {
-        debug_assert!(region.left + region.width <= source.width());
-        debug_assert!(region.top + region.height <= source.height());
-        debug_assert!(window.left + window.width <= width && window.top + window.height <= height);
-        self.horizontal
-            .compute(region.width, width, window.left, window.width);
-        self.vertical
-            .compute(region.height, height, window.top, window.height);
+    /// The region must lie inside the image, the window inside the resized image, and `source` must
+    /// hold the pixels [`Cut::needed`] names.
+    pub fn resize(&mut self, source: &Part, cut: &Cut, out: &mut Vec<u8>) {
+        let (across, down) = cut.axes(source.reduction, source.whole);
+        self.horizontal.compute(&across);
+        self.vertical.compute(&down);
         let (first, end) = self.vertical.extent();
+        let stride = cut.window.width * 3;
+        let arch = pulp::Arch::new();
 
         self.rows.clear();
-        for y in first..end {
-            let row = &source.row(region.top + y)[region.left * 3..][..region.width * 3];
-            if region.width == width {
-                self.rows
-                    .extend_from_slice(&row[window.left * 3..][..window.width * 3]);
+        self.rows.resize((end - first) * stride + 1, 0);
+        for (number, y) in (first..end).enumerate() {
+            let row = source.image.from_row(y - source.top);
+            let to = &mut self.rows[number * stride..][..stride + 1];
+            if across.is_kept() {
+                let from = self.horizontal.extent().0 - source.left;
+                to[..stride].copy_from_slice(&row[from * 3..][..stride]);
             } else {
-                horizontal_pass(row, &self.horizontal, &mut self.rows);
+                let horizontal = &self.horizontal;
+                arch.dispatch(|| horizontal_pass(row, source.left, horizontal, to));
             }
         }
+        self.rows.truncate((end - first) * stride);
 
-        let stride = window.width * 3;
         out.clear();
-        if region.height == height {
+        if down.is_kept() {
             out.extend_from_slice(&self.rows);
             return;
         }
-        for (begin, weights) in self.vertical.iter() {
-            self.sums.clear();
-            self.sums.resize(stride, HALF);
-            let rows = self.rows[(begin - first) * stride..].chunks_exact(stride);
-            for (row, &weight) in rows.zip(weights) {
-                for (sum, &value) in self.sums.iter_mut().zip(row) {
-                    *sum += weight * i32::from(value);
-                }
-            }
-            out.extend(self.sums.iter().map(|&sum| to_byte(sum)));
-        }
+        out.resize(cut.window.height * stride, 0);
+        let (vertical, rows) = (&self.vertical, &self.rows);
+        arch.dispatch(|| vertical_pass(rows, stride, first, vertical, out));
     }
 }
 
-fn horizontal_pass(row: &[u8], taps: &Taps, out: &mut Vec<u8>) {
-    for (begin, weights) in taps.iter() {
-        let mut sums = [HALF; 3];
-        for (pixel, &weight) in row[begin * 3..].chunks_exact(3).zip(weights) {
-            for (sum, &value) in sums.iter_mut().zip(pixel) {
+/// One row. `row` may go on after the row's end, and `out` has room for one byte more: pixels are
+/// read and written as four bytes where there are four.
+#[inline(always)]
+fn horizontal_pass(row: &[u8], left: usize, taps: &Taps, out: &mut [u8]) {
+    for (place, (begin, weights)) in taps.iter().enumerate() {
+        let from = &row[(begin - left) * 3..];
+        let mut sums = [HALF; 4];
+        for (tap, &weight) in weights.iter().enumerate() {
+            let pixel = match from.get(tap * 3..tap * 3 + 4) {
+                Some(&[red, green, blue, next]) => [red, green, blue, next],
+                _ => [from[tap * 3], from[tap * 3 + 1], from[tap * 3 + 2], 0],
+            };
+            for (sum, value) in sums.iter_mut().zip(pixel) {
                 *sum += weight * i32::from(value);
             }
         }
-        out.extend_from_slice(&sums.map(to_byte));
+        out[place * 3..place * 3 + 4].copy_from_slice(&sums.map(to_byte));
     }
 }
 
+/// Values computed side by side.
+const LANES: usize = 32;
+
+/// All rows of the result from `rows`, which start with row `first`.
+#[inline(always)]
+fn vertical_pass(rows: &[u8], stride: usize, first: usize, taps: &Taps, out: &mut [u8]) {
+    for ((begin, weights), out) in taps.iter().zip(out.chunks_exact_mut(stride)) {
+        let rows = &rows[(begin - first) * stride..];
+        let (chunks, rest) = out.as_chunks_mut::<LANES>();
+        for (place, chunk) in chunks.iter_mut().enumerate() {
+            *chunk = weighted(rows, place * LANES, stride, weights);
+        }
+        let done = chunks.len() * LANES;
+        for (place, value) in rest.iter_mut().enumerate() {
+            [*value] = weighted(rows, done + place, stride, weights);
+        }
+    }
+}
+
+/// The weighted sums of `N` values from `at` on, over rows `stride` apart.
+#[inline(always)]
+fn weighted<const N: usize>(rows: &[u8], at: usize, stride: usize, weights: &[i32]) -> [u8; N] {
+    let mut sums = [HALF; N];
+    for (row, &weight) in weights.iter().enumerate() {
+        let values = &rows[row * stride + at..][..N];
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum += weight * i32::from(value);
+        }
+    }
+    sums.map(to_byte)
+}
+
 #[expect(clippy::cast_sign_loss, reason = "clamped to 0..=255")]
+#[inline(always)]
 fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
@@ -165,12 +311,11 @@ pub fn resize(source: &RgbImage, width: usize, height: usize) -> RgbImage {
         width,
         height,
     };
-    Resizer::default().resize(
-        source,
-        source.region(),
-        (width, height),
+    let cut = Cut {
+        region: source.region(),
+        resized: (width, height),
         window,
-        &mut pixels,
-    );
+    };
+    Resizer::default().resize(&source.clone().into(), &cut, &mut pixels);
     RgbImage::new(width, height, pixels).unwrap_or_else(|| source.clone())
 }

@@ -215,8 +215,13 @@ impl Dataset {
     /// [`Error::Data`] naming the item when it cannot be read or decoded.
     pub fn decode(&self, index: usize) -> Result<RgbImage> {
         let bytes = self.read(index)?;
-        let item = self.item(index)?;
-        decode(&bytes).map_err(|error| Error::Data(format!("{}: {error}", self.place(item))))
+        decode(&bytes).map_err(|error| self.at_item(index, &error))
+    }
+
+    /// An error with the item's file before it.
+    pub(crate) fn at_item(&self, index: usize, error: &Error) -> Error {
+        let place = self.items.get(index).map(|item| self.place(item));
+        Error::Data(format!("{}: {error}", place.unwrap_or_default()))
     }
 
     fn item(&self, index: usize) -> Result<&Item> {

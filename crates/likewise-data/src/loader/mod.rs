@@ -15,7 +15,9 @@ pub use likewise::recipe::OnBadImage;
 use likewise::{Error, Result};
 
 use crate::dataset::Dataset;
-use crate::transform::{Transform, TransformOptions};
+use crate::decode::Picture;
+use crate::rgb::Part;
+use crate::transform::{Cut, Transform, TransformOptions};
 use cache::Cache;
 use queue::Queue;
 
@@ -32,6 +34,10 @@ pub struct LoaderOptions {
     /// Decoded images are kept for later epochs until they fill this many bytes; 0 turns it off.
     /// Default: 512 MiB.
     pub cache_bytes: u64,
+    /// Pixels are those of Pillow. Otherwise images that are made at least twice smaller are
+    /// shrunk in decoding, which is faster, and none is kept in memory: what a batch holds must not
+    /// depend on what was kept. Default: true.
+    pub exact: bool,
     /// Key of the augmentations.
     pub seed: u64,
 }
@@ -43,6 +49,7 @@ impl Default for LoaderOptions {
             queue: 4,
             on_bad_image: OnBadImage::Fail,
             cache_bytes: 512 << 20,
+            exact: true,
             seed: 0,
         }
     }
@@ -132,6 +139,34 @@ struct Shared {
 }
 
 impl Shared {
+    /// Reads and decodes an image: all of it while there is room to keep it in memory, else what
+    /// the cut needs.
+    fn read_part(
+        &self,
+        index: usize,
+        draw: impl FnOnce((usize, usize)) -> Cut,
+    ) -> Result<(Part, Cut)> {
+        let bytes = self.dataset.read(index)?;
+        let named = |error| self.dataset.at_item(index, &error);
+        let picture = Picture::open(&bytes).map_err(named)?;
+        let (width, height) = picture.size();
+        let cut = draw((width, height));
+        if self.cache.has_room((width * height * 3) as u64) {
+            let image = Arc::new(picture.decode().map_err(named)?);
+            self.cache.offer(index, &image);
+            return Ok((image.into(), cut));
+        }
+        let reduction = if self.options.exact {
+            1
+        } else {
+            cut.reduction()
+        };
+        let part = picture
+            .decode_part(cut.needed(), reduction)
+            .map_err(named)?;
+        Ok((part, cut))
+    }
+
     fn transform(&self, role: Role) -> &Transform {
         match role {
             Role::Train => &self.train,
@@ -156,7 +191,12 @@ impl Loader {
                 options.workers, options.queue
             )));
         }
-        let cache = Cache::new(dataset.items().len(), options.cache_bytes);
+        let kept = if options.exact {
+            options.cache_bytes
+        } else {
+            0
+        };
+        let cache = Cache::new(dataset.items().len(), kept);
         let shared = Shared {
             train: transforms.train()?,
             evaluate: transforms.evaluate()?,
