@@ -234,6 +234,40 @@ pub enum BenchWhat {
     Evaluate(BenchEvaluate),
     /// Time of each hand-written kernel, and of the tensor operations that it stands for.
     Kernels(BenchKernels),
+    /// Images per second that are read, decoded and transformed.
+    Load(BenchLoad),
+}
+
+/// `likewise bench load`.
+#[derive(Args, Debug)]
+pub struct BenchLoad {
+    /// Images to load, as for training; by default made-up JPEGs of 500 by 400 pixels.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<String>,
+    /// Threads that load.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub workers: usize,
+    /// Side of the square images the network sees, in pixels.
+    #[arg(long, value_name = "PIXELS", default_value_t = 224)]
+    pub image_size: usize,
+    /// Augmentation of the training transform: base, adv, big, red or none.
+    #[arg(long, value_name = "NAME", default_value = "base")]
+    pub augmentation: String,
+    /// Shrink images in decoding where they are made at least twice smaller (data.exact = false).
+    #[arg(long)]
+    pub inexact: bool,
+    /// Images loaded in a run.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub images: usize,
+    /// Runs, of which the fastest counts.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub repeats: usize,
+    /// Write the made-up images into this folder, for other programs to load, and stop.
+    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    pub write: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `likewise bench evaluate`.

@@ -65,6 +65,7 @@ struct Taps {
     /// Weights of all output pixels, one after the other.
     weights: Vec<i32>,
     exact: Vec<f64>,
+    padded: Vec<i32>,
 }
 
 impl Taps {
@@ -113,6 +114,28 @@ impl Taps {
         let begin = self.spans.first().map_or(0, |span| span.0);
         let end = self.spans.last().map_or(0, |span| span.0 + span.1);
         (begin, end)
+    }
+
+    /// Gives all outputs as many taps, with weights of zero: loops of known length are what vector
+    /// code is made of. No pixel outside of [`Self::extent`] is read for it.
+    fn make_uniform(&mut self) -> usize {
+        let (_, end) = self.extent();
+        let most = self.spans.iter().map(|span| span.1).max().unwrap_or(0);
+        self.padded.clear();
+        let mut rest = self.weights.as_slice();
+        for (begin, count) in &mut self.spans {
+            let (weights, tail) = rest.split_at(*count);
+            rest = tail;
+            let from = (*begin).min(end - most);
+            let before = self.padded.len() + *begin - from;
+            let after = self.padded.len() + most;
+            self.padded.resize(before, 0);
+            self.padded.extend_from_slice(weights);
+            self.padded.resize(after, 0);
+            (*begin, *count) = (from, most);
+        }
+        std::mem::swap(&mut self.padded, &mut self.weights);
+        most
     }
 
     /// Spans with their weights.
@@ -202,6 +225,8 @@ pub struct Resizer {
     horizontal: Taps,
     vertical: Taps,
     rows: Vec<u8>,
+    /// The last row of an image and a byte after it.
+    last_row: Vec<u8>,
 }
 
 impl Resizer {
@@ -215,52 +240,128 @@ impl Resizer {
         self.horizontal.compute(&across);
         self.vertical.compute(&down);
         let (first, end) = self.vertical.extent();
-        let stride = cut.window.width * 3;
+        let width = cut.window.width * 3;
+        // Pixels are written as four bytes.
+        let stride = width + 1;
         let arch = pulp::Arch::new();
 
         self.rows.clear();
-        self.rows.resize((end - first) * stride + 1, 0);
-        for (number, y) in (first..end).enumerate() {
-            let row = source.image.from_row(y - source.top);
-            let to = &mut self.rows[number * stride..][..stride + 1];
-            if across.is_kept() {
-                let from = self.horizontal.extent().0 - source.left;
-                to[..stride].copy_from_slice(&row[from * 3..][..stride]);
-            } else {
-                let horizontal = &self.horizontal;
-                arch.dispatch(|| horizontal_pass(row, source.left, horizontal, to));
+        self.rows.resize((end - first) * stride, 0);
+        if across.is_kept() {
+            let from = (self.horizontal.extent().0 - source.left) * 3;
+            for (y, to) in (first..end).zip(self.rows.chunks_exact_mut(stride)) {
+                let row = source.image.row(y - source.top);
+                to[..width].copy_from_slice(&row[from..][..width]);
             }
+        } else {
+            let count = self.horizontal.make_uniform();
+            let mut pass = HorizontalPass {
+                source,
+                taps: &self.horizontal,
+                first,
+                stride,
+                last_row: &mut self.last_row,
+                out: &mut self.rows,
+            };
+            arch.dispatch(
+                #[inline(always)]
+                || pass.run(count),
+            );
         }
-        self.rows.truncate((end - first) * stride);
 
         out.clear();
         if down.is_kept() {
-            out.extend_from_slice(&self.rows);
+            let rows = self.rows.chunks_exact(stride);
+            rows.for_each(|row| out.extend_from_slice(&row[..width]));
             return;
         }
-        out.resize(cut.window.height * stride, 0);
+        out.resize(cut.window.height * width, 0);
         let (vertical, rows) = (&self.vertical, &self.rows);
-        arch.dispatch(|| vertical_pass(rows, stride, first, vertical, out));
+        arch.dispatch(
+            #[inline(always)]
+            || vertical_pass(rows, (stride, width), first, vertical, out),
+        );
     }
 }
 
-/// One row. `row` may go on after the row's end, and `out` has room for one byte more: pixels are
-/// read and written as four bytes where there are four.
-#[inline(always)]
-fn horizontal_pass(row: &[u8], left: usize, taps: &Taps, out: &mut [u8]) {
-    for (place, (begin, weights)) in taps.iter().enumerate() {
-        let from = &row[(begin - left) * 3..];
-        let mut sums = [HALF; 4];
-        for (tap, &weight) in weights.iter().enumerate() {
-            let pixel = match from.get(tap * 3..tap * 3 + 4) {
-                Some(&[red, green, blue, next]) => [red, green, blue, next],
-                _ => [from[tap * 3], from[tap * 3 + 1], from[tap * 3 + 2], 0],
-            };
-            for (sum, value) in sums.iter_mut().zip(pixel) {
-                *sum += weight * i32::from(value);
+/// All rows that the vertical pass needs.
+struct HorizontalPass<'a> {
+    source: &'a Part,
+    taps: &'a Taps,
+    /// Row of the image that the first row of `out` comes from.
+    first: usize,
+    stride: usize,
+    last_row: &'a mut Vec<u8>,
+    out: &'a mut [u8],
+}
+
+impl HorizontalPass<'_> {
+    #[inline(always)]
+    fn run(&mut self, count: usize) {
+        match count {
+            2 => self.with_taps::<2>(),
+            3 => self.with_taps::<3>(),
+            4 => self.with_taps::<4>(),
+            5 => self.with_taps::<5>(),
+            6 => self.with_taps::<6>(),
+            _ => self.with_any_taps(count),
+        }
+    }
+
+    #[inline(always)]
+    fn with_taps<const N: usize>(&mut self) {
+        let (weights, _) = self.taps.weights.as_chunks::<N>();
+        self.rows(|row, begin, place| {
+            let pixels = &row[begin * 3..][..N * 3 + 1];
+            let mut sums = [HALF; 4];
+            for (tap, &weight) in weights[place].iter().enumerate() {
+                add(&mut sums, weight, &pixels[tap * 3..tap * 3 + 4]);
+            }
+            sums
+        });
+    }
+
+    #[inline(always)]
+    fn with_any_taps(&mut self, count: usize) {
+        let weights = self.taps.weights.as_slice();
+        self.rows(|row, begin, place| {
+            let pixels = &row[begin * 3..][..count * 3 + 1];
+            let mut sums = [HALF; 4];
+            for (tap, &weight) in weights[place * count..][..count].iter().enumerate() {
+                add(&mut sums, weight, &pixels[tap * 3..tap * 3 + 4]);
+            }
+            sums
+        });
+    }
+
+    /// Calls `sums` with each row, and with the first tap and the place of each of its outputs. A
+    /// byte can be read after the last pixel of a row.
+    #[inline(always)]
+    fn rows(&mut self, sums: impl Fn(&[u8], usize, usize) -> [i32; 4]) {
+        let Part {
+            image, left, top, ..
+        } = self.source;
+        for (number, out) in self.out.chunks_exact_mut(self.stride).enumerate() {
+            let y = self.first + number - top;
+            let mut row = image.from_row(y);
+            if y + 1 == image.height() {
+                self.last_row.clear();
+                self.last_row.extend_from_slice(row);
+                self.last_row.push(0);
+                row = self.last_row;
+            }
+            for (place, &(begin, _)) in self.taps.spans.iter().enumerate() {
+                let bytes = sums(row, begin - left, place).map(to_byte);
+                out[place * 3..place * 3 + 4].copy_from_slice(&bytes);
             }
         }
-        out[place * 3..place * 3 + 4].copy_from_slice(&sums.map(to_byte));
+    }
+}
+
+#[inline(always)]
+fn add(sums: &mut [i32; 4], weight: i32, pixel: &[u8]) {
+    for (sum, &value) in sums.iter_mut().zip(pixel) {
+        *sum += weight * i32::from(value);
     }
 }
 
@@ -269,8 +370,14 @@ const LANES: usize = 32;
 
 /// All rows of the result from `rows`, which start with row `first`.
 #[inline(always)]
-fn vertical_pass(rows: &[u8], stride: usize, first: usize, taps: &Taps, out: &mut [u8]) {
-    for ((begin, weights), out) in taps.iter().zip(out.chunks_exact_mut(stride)) {
+fn vertical_pass(
+    rows: &[u8],
+    (stride, width): (usize, usize),
+    first: usize,
+    taps: &Taps,
+    out: &mut [u8],
+) {
+    for ((begin, weights), out) in taps.iter().zip(out.chunks_exact_mut(width)) {
         let rows = &rows[(begin - first) * stride..];
         let (chunks, rest) = out.as_chunks_mut::<LANES>();
         for (place, chunk) in chunks.iter_mut().enumerate() {
