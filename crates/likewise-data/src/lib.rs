@@ -31,6 +31,6 @@ pub mod transform;
 pub use dataset::{
     Benchmark, DataSource, Dataset, DatasetOptions, Part, Split, SplitItems, SplitOptions,
 };
-pub use loader::{Batches, HostBatch, Loader, LoaderOptions, OnBadImage, PlannedBatch};
+pub use loader::{Batches, DiskCache, HostBatch, Loader, LoaderOptions, OnBadImage, PlannedBatch};
 pub use rgb::RgbImage;
 pub use transform::{Augmentation, Normalization, Transform, TransformOptions};

@@ -26,6 +26,7 @@ pub use likewise::recipe::{ValidationSettings, ValidationTake, ValidationUnit};
 
 use crate::decode::decode;
 use crate::rgb::RgbImage;
+pub(crate) use fingerprint::hexadecimal;
 use shards::Shard;
 
 /// How a source is turned into a dataset.
@@ -222,6 +223,31 @@ impl Dataset {
     pub(crate) fn at_item(&self, index: usize, error: &Error) -> Error {
         let place = self.items.get(index).map(|item| self.place(item));
         Error::Data(format!("{}: {error}", place.unwrap_or_default()))
+    }
+
+    /// Text that changes when an item's file does: its place, size and time of change.
+    pub(crate) fn stamp(&self, index: usize) -> Result<String> {
+        let item = self.item(index)?;
+        let (file, offset) = match &item.location {
+            Location::File(path) => (Some(path), 0),
+            Location::Shard { shard, offset } => (self.shards[*shard].file(), *offset),
+        };
+        let changed = match file {
+            Some(path) => std::fs::metadata(path)
+                .and_then(|metadata| metadata.modified())
+                .map_err(|error| folder::unreadable(path, &error))?
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default(),
+            None => std::time::Duration::ZERO,
+        };
+        let path = file.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+        Ok(format!(
+            "{:?} {} {offset} {} {}",
+            path,
+            item.name,
+            item.bytes,
+            changed.as_nanos()
+        ))
     }
 
     fn item(&self, index: usize) -> Result<&Item> {

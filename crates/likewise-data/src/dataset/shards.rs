@@ -35,6 +35,14 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
+    /// The archive's path, if it is a file.
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Memory { .. } => None,
+        }
+    }
+
     /// `length` bytes from `offset` on.
     pub fn read(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         match self {

@@ -2,6 +2,7 @@
 //! host batches. A batch depends on its plan alone, never on the number of threads or their order.
 
 mod cache;
+mod disk;
 mod queue;
 mod worker;
 
@@ -16,9 +17,11 @@ use likewise::{Error, Result};
 
 use crate::dataset::Dataset;
 use crate::decode::Picture;
-use crate::rgb::Part;
+use crate::rgb::{Part, Region};
 use crate::transform::{Cut, Transform, TransformOptions};
 use cache::Cache;
+use disk::Disk;
+pub use disk::DiskCache;
 use queue::Queue;
 
 /// How a [`Loader`] works.
@@ -38,6 +41,8 @@ pub struct LoaderOptions {
     /// shrunk in decoding, which is faster, and none is kept in memory: what a batch holds must not
     /// depend on what was kept. Default: true.
     pub exact: bool,
+    /// Decoded images are kept in a folder, too.
+    pub disk_cache: Option<DiskCache>,
     /// Key of the augmentations.
     pub seed: u64,
 }
@@ -50,6 +55,7 @@ impl Default for LoaderOptions {
             on_bad_image: OnBadImage::Fail,
             cache_bytes: 512 << 20,
             exact: true,
+            disk_cache: None,
             seed: 0,
         }
     }
@@ -135,6 +141,7 @@ struct Shared {
     evaluate: Transform,
     options: LoaderOptions,
     cache: Cache,
+    disk: Option<Disk>,
     bad: Mutex<BTreeMap<usize, String>>,
 }
 
@@ -146,6 +153,9 @@ impl Shared {
         index: usize,
         draw: impl FnOnce((usize, usize)) -> Cut,
     ) -> Result<(Part, Cut)> {
+        if let Some(disk) = &self.disk {
+            return self.read_kept(disk, index, draw);
+        }
         let bytes = self.dataset.read(index)?;
         let named = |error| self.dataset.at_item(index, &error);
         let picture = Picture::open(&bytes).map_err(named)?;
@@ -164,6 +174,45 @@ impl Shared {
         let part = picture
             .decode_part(cut.needed(), reduction)
             .map_err(named)?;
+        Ok((part, cut))
+    }
+
+    /// As [`Self::read_part`], by way of the folder of decoded images.
+    fn read_kept(
+        &self,
+        disk: &Disk,
+        index: usize,
+        draw: impl FnOnce((usize, usize)) -> Cut,
+    ) -> Result<(Part, Cut)> {
+        let slot = disk.slot(&self.dataset, index)?;
+        // What cannot be read is made again.
+        if let Ok(Some(kept)) = slot.open() {
+            let (width, height) = kept.size();
+            let cut = draw((width, height));
+            let keep = self.cache.has_room((width * height * 3) as u64);
+            let region = match keep {
+                true => Region {
+                    left: 0,
+                    top: 0,
+                    width,
+                    height,
+                },
+                false => cut.needed(),
+            };
+            let part = kept.read(region).map_err(|error| {
+                let error = Error::Data(format!("its decoded copy cannot be read: {error}"));
+                self.dataset.at_item(index, &error)
+            })?;
+            if keep {
+                self.cache.offer(index, &part.image);
+            }
+            return Ok((part, cut));
+        }
+        let image = Arc::new(disk.shrink(self.dataset.decode(index)?));
+        disk.write(&slot, &image);
+        self.cache.offer(index, &image);
+        let part = Part::from(image);
+        let cut = draw(part.size());
         Ok((part, cut))
     }
 
@@ -191,10 +240,11 @@ impl Loader {
                 options.workers, options.queue
             )));
         }
-        let kept = if options.exact {
-            options.cache_bytes
-        } else {
-            0
+        let disk = options.disk_cache.clone().map(Disk::open).transpose()?;
+        // With the folder, an image is the same whether it was kept in memory or not.
+        let kept = match options.exact || disk.is_some() {
+            true => options.cache_bytes,
+            false => 0,
         };
         let cache = Cache::new(dataset.items().len(), kept);
         let shared = Shared {
@@ -203,6 +253,7 @@ impl Loader {
             dataset,
             options,
             cache,
+            disk,
             bad: Mutex::default(),
         };
         Ok(Self {
@@ -247,6 +298,21 @@ impl Loader {
             indices: indices.to_vec(),
         });
         self.start(Role::Evaluate, plan.collect())
+    }
+
+    /// Bytes that the folder of decoded images will take, estimated; none without one.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a file cannot be read.
+    pub fn disk_cache_bytes(&self) -> Result<Option<u64>> {
+        let disk = self.shared.disk.as_ref();
+        disk.map(|disk| disk.estimate(&self.shared.dataset))
+            .transpose()
+    }
+
+    /// Why decoded images are not kept any more.
+    pub fn disk_cache_problem(&self) -> Option<String> {
+        self.shared.disk.as_ref().and_then(Disk::problem)
     }
 
     /// Files found unusable so far, by item index, with the cause.

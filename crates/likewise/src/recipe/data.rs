@@ -36,6 +36,15 @@ pub struct DataSettings {
     pub mean: [f32; 3],
     /// Standard deviation of each channel, divided by.
     pub std: [f32; 3],
+    /// Pixels are those of Pillow and torchvision. `false`: images that are made at least twice
+    /// smaller are shrunk while they are decoded, which is faster.
+    pub exact: bool,
+    /// Folder where decoded images are kept; runs may share it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
+    /// Length that the shorter side of kept images is shrunk to, in pixels; 0: not shrunk. Takes
+    /// `exact = false`: an image that was shrunk once is cut differently.
+    pub cache_side: usize,
     /// What to do with a file that cannot be decoded.
     pub on_bad_image: OnBadImage,
     /// Fractions of the classes in each split, when the data comes without one.
@@ -58,6 +67,9 @@ impl Default for DataSettings {
             flip: 0.5,
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
+            exact: true,
+            cache: None,
+            cache_side: 0,
             on_bad_image: OnBadImage::Fail,
             split: SplitFractions::default(),
             split_seed: 0,
@@ -110,7 +122,34 @@ impl DataSettings {
                 "data.mean must be finite and data.std positive".into(),
             ));
         }
+        self.validate_cache()?;
         self.validate_split()
+    }
+
+    fn validate_cache(&self) -> Result<()> {
+        let side = self.cache_side;
+        if side == 0 {
+            return Ok(());
+        }
+        if self.cache.is_none() {
+            return Err(Error::Recipe(format!(
+                "data.cache_side = {side} without data.cache: name the folder that keeps the images"
+            )));
+        }
+        if self.exact {
+            return Err(Error::Recipe(format!(
+                "data.cache_side = {side} shrinks images before they are cut, which data.exact = true \
+                 forbids: set data.exact = false, or data.cache_side = 0"
+            )));
+        }
+        if side < self.resize() {
+            return Err(Error::Recipe(format!(
+                "data.cache_side = {side} is smaller than data.resize = {}: evaluated images would \
+                 be enlarged again",
+                self.resize()
+            )));
+        }
+        Ok(())
     }
 
     fn validate_split(&self) -> Result<()> {

@@ -42,7 +42,7 @@ pub fn write(folder: &Path, count: usize) -> Result<()> {
 
 fn picture(number: u64) -> RgbImage {
     let mut rng = stream(number, Purpose::Report, 0, 0, 0);
-    let brightness = field(&mut rng, 60.0, 0.62);
+    let brightness = field(&mut rng, 50.0, 0.72);
     let colour = [field(&mut rng, 25.0, 0.45), field(&mut rng, 25.0, 0.45)];
     RgbImage::from_fn(WIDTH as u32, HEIGHT as u32, |x, y| {
         let at = y as usize * WIDTH + x as usize;
