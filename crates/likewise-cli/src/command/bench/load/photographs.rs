@@ -1,12 +1,11 @@
 //! Made-up images with the statistics of photographs: amplitudes fall with frequency, colours vary
 //! less than brightness. How long a JPEG takes to decode depends on little else.
 
-use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use image::codecs::jpeg::JpegEncoder;
 use image::{Rgb, RgbImage};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use likewise::random::{Purpose, stream};
 use rand::Rng;
 
@@ -24,11 +23,19 @@ const DIFFERENT: usize = 40;
 pub fn write(folder: &Path, count: usize) -> Result<()> {
     let mut encoded = Vec::new();
     for number in 0..count.clamp(2 * CLASSES, DIFFERENT) {
-        let mut bytes = Cursor::new(Vec::new());
-        JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-            .encode_image(&picture(number as u64))
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(&mut bytes, QUALITY);
+        // Colours at half the resolution, as cameras write them.
+        encoder.set_sampling_factor(SamplingFactor::F_2_2);
+        encoder
+            .encode(
+                &picture(number as u64),
+                WIDTH as u16,
+                HEIGHT as u16,
+                ColorType::Rgb,
+            )
             .context("a made-up image cannot be encoded")?;
-        encoded.push(bytes.into_inner());
+        encoded.push(bytes);
     }
     for number in 0..count.max(2 * CLASSES) {
         let class = folder.join(format!("class{}", number % CLASSES));
@@ -42,7 +49,7 @@ pub fn write(folder: &Path, count: usize) -> Result<()> {
 
 fn picture(number: u64) -> RgbImage {
     let mut rng = stream(number, Purpose::Report, 0, 0, 0);
-    let brightness = field(&mut rng, 50.0, 0.72);
+    let brightness = field(&mut rng, 50.0, 0.8);
     let colour = [field(&mut rng, 25.0, 0.45), field(&mut rng, 25.0, 0.45)];
     RgbImage::from_fn(WIDTH as u32, HEIGHT as u32, |x, y| {
         let at = y as usize * WIDTH + x as usize;
