@@ -241,9 +241,17 @@ pub enum BenchWhat {
 /// `likewise bench load`.
 #[derive(Args, Debug)]
 pub struct BenchLoad {
-    /// Images to load, as for training; by default made-up JPEGs of 500 by 400 pixels.
+    /// Images to load, as for training; by default made-up JPEGs.
     #[arg(long, value_name = "PATH")]
     pub data: Option<String>,
+    /// Width of the made-up JPEGs, in pixels; they are four fifths as high.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 500,
+        conflicts_with = "data"
+    )]
+    pub photo_width: usize,
     /// Threads that load.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub workers: usize,
@@ -253,7 +261,8 @@ pub struct BenchLoad {
     /// Augmentation of the training transform: base, adv, big, red or none.
     #[arg(long, value_name = "NAME", default_value = "base")]
     pub augmentation: String,
-    /// Shrink images in decoding where they are made at least twice smaller (data.exact = false).
+    /// Shrink images in decoding where they are made at least twice smaller (data.exact = false),
+    /// and say by how much the pixels differ.
     #[arg(long)]
     pub inexact: bool,
     /// Images loaded in a run.

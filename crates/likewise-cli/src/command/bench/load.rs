@@ -11,7 +11,9 @@ use likewise::random::{Purpose, stream};
 use likewise::recipe::Augmentation;
 use likewise_data::decode::Picture;
 use likewise_data::transform::Scratch;
-use likewise_data::{DataSource, Dataset, DatasetOptions, Transform, TransformOptions};
+use likewise_data::{
+    DataSource, Dataset, DatasetOptions, Normalization, Transform, TransformOptions,
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -24,15 +26,6 @@ const STAGES: [&str; 4] = ["read", "decode", "resize", "rest"];
 
 /// Measures both transforms.
 pub fn run(options: &BenchLoad) -> Result<()> {
-    if let Some(folder) = &options.write {
-        photographs::write(folder, options.images)?;
-        say(format!(
-            "{}: {} images written",
-            folder.display(),
-            options.images
-        ));
-        return Ok(());
-    }
     for (option, value) in [
         ("--workers", options.workers),
         ("--images", options.images),
@@ -42,11 +35,23 @@ pub fn run(options: &BenchLoad) -> Result<()> {
             bail!("{option} 0: at least 1");
         }
     }
+    if !(16..=8192).contains(&options.photo_width) {
+        bail!("--photo-width {}: between 16 and 8192", options.photo_width);
+    }
+    if let Some(folder) = &options.write {
+        photographs::write(folder, options.images, options.photo_width)?;
+        say(format!(
+            "{}: {} images written",
+            folder.display(),
+            options.images
+        ));
+        return Ok(());
+    }
     let made_up = tempfile::tempdir().context("no folder for temporary files")?;
     let source = match &options.data {
         Some(data) => data.parse()?,
         None => {
-            photographs::write(made_up.path(), options.images)?;
+            photographs::write(made_up.path(), options.images, options.photo_width)?;
             DataSource::Folder(made_up.path().to_owned())
         }
     };
@@ -65,7 +70,19 @@ pub fn run(options: &BenchLoad) -> Result<()> {
         ("train", transforms.train()?),
         ("evaluate", transforms.evaluate()?),
     ] {
-        found.push(measure(name, &dataset, &transform, options)?);
+        let mut measured = measure(name, &dataset, &transform, options)?;
+        if options.inexact {
+            let plain = TransformOptions {
+                normalization: Normalization::IDENTITY,
+                ..transforms.clone()
+            };
+            let plain = match name {
+                "train" => plain.train()?,
+                _ => plain.evaluate()?,
+            };
+            measured.difference = Some(difference(&dataset, &plain, options.images)?);
+        }
+        found.push(measured);
     }
     print(&dataset, &found, options)
 }
@@ -83,6 +100,17 @@ struct Measurement {
     images_per_second: f64,
     /// Processor time of an image in each of [`STAGES`], in milliseconds.
     milliseconds: [f64; STAGES.len()],
+    /// How far inexact pixels are from exact ones.
+    difference: Option<Difference>,
+}
+
+/// How far inexact pixels are from exact ones, in grey levels (0 to 255), over all images.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Difference {
+    /// Share of the images that were shrunk in decoding.
+    reduced: f64,
+    mean: f64,
+    max: f64,
 }
 
 fn measure(
@@ -109,6 +137,40 @@ fn measure(
         images_per_cpu_second: images / seconds,
         images_per_second: images / wall.as_secs_f64(),
         milliseconds: stages.map(|stage| 1e3 * stage.as_secs_f64() / images),
+        difference: None,
+    })
+}
+
+fn difference(dataset: &Dataset, transform: &Transform, images: usize) -> Result<Difference> {
+    let images = images.min(dataset.items().len());
+    let mut scratch = Scratch::default();
+    let (mut reduced, mut sum, mut max) = (0usize, 0.0f64, 0.0f64);
+    for index in 0..images {
+        let bytes = dataset.read(index)?;
+        let mut load = |exact: bool| -> Result<(Vec<f32>, bool)> {
+            let mut rng = stream(0, Purpose::Augmentation, 0, 0, index as u64);
+            let picture = Picture::open(&bytes)?;
+            let cut = transform.cut(picture.size(), &mut rng);
+            let reduction = if exact { 1 } else { cut.reduction() };
+            let part = picture.decode_part(cut.needed(), reduction)?;
+            let mut out = vec![0.0; transform.values()];
+            transform.resize(&part, &cut, &mut scratch);
+            transform.finish(&mut rng, &mut scratch, &mut out);
+            Ok((out, part.reduction > 1))
+        };
+        let (exact, _) = load(true)?;
+        let (inexact, was_reduced) = load(false)?;
+        reduced += usize::from(was_reduced);
+        for (exact, inexact) in exact.iter().zip(&inexact) {
+            let levels = 255.0 * f64::from((exact - inexact).abs());
+            sum += levels;
+            max = max.max(levels);
+        }
+    }
+    Ok(Difference {
+        reduced: reduced as f64 / images as f64,
+        mean: sum / (images * transform.values()) as f64,
+        max,
     })
 }
 
@@ -228,6 +290,18 @@ fn print(dataset: &Dataset, found: &[Measurement], options: &BenchLoad) -> Resul
             found.images_per_second,
             stages.concat()
         );
+    }
+    for found in found {
+        if let Some(difference) = found.difference {
+            say(format!(
+                "{}: {:.0} % of the images shrunk in decoding; pixels differ from exact ones by {:.3} \
+                 grey levels in the mean, {:.0} at most",
+                found.transform,
+                100.0 * difference.reduced,
+                difference.mean,
+                difference.max
+            ));
+        }
     }
     Ok(())
 }

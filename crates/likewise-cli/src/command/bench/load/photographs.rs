@@ -11,16 +11,15 @@ use rand::Rng;
 
 use crate::output;
 
-const WIDTH: usize = 500;
-const HEIGHT: usize = 400;
 const QUALITY: u8 = 90;
 /// Classes they are sorted into, so that they make a dataset.
 const CLASSES: usize = 4;
 /// Pictures that differ; more are copies.
 const DIFFERENT: usize = 40;
 
-/// Writes `count` images into class folders of `folder`.
-pub fn write(folder: &Path, count: usize) -> Result<()> {
+/// Writes `count` images of `width` pixels, four fifths as high, into class folders of `folder`.
+pub fn write(folder: &Path, count: usize, width: usize) -> Result<()> {
+    let height = width * 4 / 5;
     let mut encoded = Vec::new();
     for number in 0..count.clamp(2 * CLASSES, DIFFERENT) {
         let mut bytes = Vec::new();
@@ -29,9 +28,9 @@ pub fn write(folder: &Path, count: usize) -> Result<()> {
         encoder.set_sampling_factor(SamplingFactor::F_2_2);
         encoder
             .encode(
-                &picture(number as u64),
-                WIDTH as u16,
-                HEIGHT as u16,
+                &picture(number as u64, width, height),
+                width as u16,
+                height as u16,
                 ColorType::Rgb,
             )
             .context("a made-up image cannot be encoded")?;
@@ -47,12 +46,15 @@ pub fn write(folder: &Path, count: usize) -> Result<()> {
     Ok(())
 }
 
-fn picture(number: u64) -> RgbImage {
+fn picture(number: u64, width: usize, height: usize) -> RgbImage {
     let mut rng = stream(number, Purpose::Report, 0, 0, 0);
-    let brightness = field(&mut rng, 50.0, 0.8);
-    let colour = [field(&mut rng, 25.0, 0.45), field(&mut rng, 25.0, 0.45)];
-    RgbImage::from_fn(WIDTH as u32, HEIGHT as u32, |x, y| {
-        let at = y as usize * WIDTH + x as usize;
+    let brightness = field(&mut rng, (width, height), 50.0, 0.8);
+    let colour = [
+        field(&mut rng, (width, height), 25.0, 0.45),
+        field(&mut rng, (width, height), 25.0, 0.45),
+    ];
+    RgbImage::from_fn(width as u32, height as u32, |x, y| {
+        let at = y as usize * width + x as usize;
         let (light, blue, red) = (128.0 + brightness[at], colour[0][at], colour[1][at]);
         let byte = |value: f32| value.clamp(0.0, 255.0) as u8;
         Rgb([
@@ -64,17 +66,22 @@ fn picture(number: u64) -> RgbImage {
 }
 
 /// A sum of random grids, each twice as fine as the one before and `fall` times as strong.
-fn field(rng: &mut impl Rng, mut strength: f32, fall: f32) -> Vec<f32> {
-    let mut sum = vec![0.0; WIDTH * HEIGHT];
+fn field(
+    rng: &mut impl Rng,
+    (width, height): (usize, usize),
+    mut strength: f32,
+    fall: f32,
+) -> Vec<f32> {
+    let mut sum = vec![0.0; width * height];
     let mut cell = 256;
     while cell >= 2 {
-        let columns = WIDTH / cell + 2;
-        let rows = HEIGHT / cell + 2;
+        let columns = width / cell + 2;
+        let rows = height / cell + 2;
         let grid: Vec<f32> = (0..columns * rows)
             .map(|_| rng.random_range(-strength..strength))
             .collect();
         for (at, value) in sum.iter_mut().enumerate() {
-            *value += interpolated(&grid, columns, cell, at % WIDTH, at / WIDTH);
+            *value += interpolated(&grid, columns, cell, at % width, at / width);
         }
         strength *= fall;
         cell /= 2;
