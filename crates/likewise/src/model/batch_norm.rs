@@ -3,11 +3,12 @@
 //! shift stay trainable. Running variances are unbiased, as in PyTorch.
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 use likewise_kernels::{Epilogue, batch_norm_train};
 
 use super::init::ParameterSource;
+use super::precision::{Precision, as_input};
 use super::running_statistic::RunningStatistic;
 
 /// Added to variances under the root.
@@ -57,12 +58,14 @@ impl BatchNorm2d {
         let [batch, _, height, width] = input.dims();
         let count = (batch * height * width) as f64;
         let (gamma, beta) = (self.weight.val(), self.bias.val());
+        // Sums over many values need single precision.
+        let (dtype, input) = (input.dtype(), Precision::F32.cast(input));
         let result = batch_norm_train(input, gamma, beta, EPSILON, epilogue);
         // A single value has no unbiased variance; its biased one, 0, is kept then.
         let unbiased = result.variance.mul_scalar(count / (count - 1.0).max(1.0));
         self.running_mean.update(result.mean, MOMENTUM);
         self.running_var.update(unbiased, MOMENTUM);
-        result.output
+        result.output.cast(FloatDType::from(dtype))
     }
 
     /// Folds the four vectors into one scale and one shift, so that only two operations touch
@@ -72,7 +75,8 @@ impl BatchNorm2d {
         let deviation = self.running_var.value(autodiff).add_scalar(EPSILON).sqrt();
         let scale = self.weight.val() / deviation;
         let shift = self.bias.val() - self.running_mean.value(autodiff) * scale.clone();
-        input * per_channel(scale) + per_channel(shift)
+        let [scale, shift] = [scale, shift].map(|values| per_channel(as_input(values, &input)));
+        input * scale + shift
     }
 }
 

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::init::ParameterSource;
+use super::precision::as_input;
 
 /// A convolution with a square kernel, equal stride and padding on both axes and no bias: in
 /// every network here a batch normalisation follows, whose shift takes the bias's place.
@@ -48,6 +49,7 @@ impl Conv2d {
     /// `[B, in, H, W]` → `[B, out, ⌈H / stride⌉, ⌈W / stride⌉]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
-        likewise_kernels::conv2d(input, self.weight.val(), None, stride, padding)
+        let weight = as_input(self.weight.val(), &input);
+        likewise_kernels::conv2d(input, weight, None, stride, padding)
     }
 }

@@ -9,6 +9,8 @@ mod miner;
 mod model;
 mod objective;
 mod objective_proxies;
+mod precision;
+mod saving;
 mod step;
 mod support;
 mod train;
@@ -27,6 +29,8 @@ fn main() {
         miner::cases(),
         model::cases(),
         objective::cases(),
+        precision::cases(),
+        saving::cases(),
         step::cases(),
         objective_proxies::cases(),
         train::cases(),
