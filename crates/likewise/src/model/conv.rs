@@ -2,9 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use likewise_kernels::{ConvFinish, conv2d};
 
 use super::init::ParameterSource;
-use super::precision::as_input;
 
 /// A convolution with a square kernel, equal stride and padding on both axes and no bias: in
 /// every network here a batch normalisation follows, whose shift takes the bias's place.
@@ -48,8 +48,12 @@ impl Conv2dConfig {
 impl Conv2d {
     /// `[B, in, H, W]` → `[B, out, ⌈H / stride⌉, ⌈W / stride⌉]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        self.forward_finished(input, ConvFinish::default())
+    }
+
+    /// The same, and what follows the convolution in one operation.
+    pub fn forward_finished(&self, input: Tensor<4>, finish: ConvFinish) -> Tensor<4> {
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
-        let weight = as_input(self.weight.val(), &input);
-        likewise_kernels::conv2d(input, weight, None, stride, padding)
+        conv2d(input, self.weight.val(), stride, padding, finish)
     }
 }

@@ -143,6 +143,6 @@ impl ConvBlock {
         } else {
             Epilogue::Relu
         };
-        self.bn.forward(self.conv.forward(input), epilogue)
+        self.bn.after(&self.conv, input, None, epilogue)
     }
 }

@@ -3,7 +3,6 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use likewise_kernels::Epilogue;
@@ -130,7 +129,7 @@ impl Resnet {
     }
 
     fn stem(&self, images: Tensor<4>, mut observe: impl FnMut(&str, &Tensor<4>)) -> Tensor<4> {
-        let map = self.bn1.forward(self.conv1.forward(images), Epilogue::Relu);
+        let map = self.bn1.after(&self.conv1, images, None, Epilogue::Relu);
         observe("stem_before_maxpool", &map);
         let pool = MaxPoolOptions::new([3, 3])
             .with_stride([2, 2])
@@ -223,11 +222,12 @@ impl Bottleneck {
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let shortcut = match &self.downsample {
-            Some((conv, norm)) => norm.forward(conv.forward(input.clone()), Epilogue::None),
+            Some((conv, norm)) => norm.after(conv, input.clone(), None, Epilogue::None),
             None => input.clone(),
         };
-        let map = self.bn1.forward(self.conv1.forward(input), Epilogue::Relu);
-        let map = self.bn2.forward(self.conv2.forward(map), Epilogue::Relu);
-        relu(self.bn3.forward(self.conv3.forward(map), Epilogue::None) + shortcut)
+        let map = self.bn1.after(&self.conv1, input, None, Epilogue::Relu);
+        let map = self.bn2.after(&self.conv2, map, None, Epilogue::Relu);
+        self.bn3
+            .after(&self.conv3, map, Some(shortcut), Epilogue::Relu)
     }
 }

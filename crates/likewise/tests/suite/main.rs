@@ -3,6 +3,7 @@
 //! `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
 
 mod conv;
+mod conv_finish;
 mod gram;
 mod log_sum_exp;
 mod miner;
@@ -24,6 +25,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let cases: Vec<Case> = [
         conv::cases(),
+        conv_finish::cases(),
         gram::cases(),
         log_sum_exp::cases(),
         miner::cases(),
