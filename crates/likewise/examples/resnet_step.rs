@@ -52,7 +52,7 @@ fn main() {
     }));
     let step = best(Box::new(|| {
         let embeddings = network.forward(images(&autodiff)).embeddings;
-        let target = embeddings.clone().detach().slice([0..1]);
+        let target = embeddings.clone().detach().narrow(0, 0, 1);
         let loss = (embeddings - target).square().sum();
         ParameterGradients::of(&network, loss.backward());
     }));

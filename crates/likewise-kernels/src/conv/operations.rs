@@ -110,7 +110,7 @@ impl<C: CheckpointStrategy> ConvolutionOps for Autodiff<Flex, C> {
         window: Window,
         relu: bool,
     ) -> FloatTensor<Self> {
-        let nodes = [&x, &weight, &scale, &shift, &residual].map(|tensor| tensor.node());
+        let nodes = [&x, &weight, &scale, &shift, &residual].map(AutodiffTensor::node);
         let apply = |[x, weight, scale, shift, residual]: [Primitive; 5]| {
             Flex::convolution(x, weight, scale, shift, residual, window, relu)
         };
