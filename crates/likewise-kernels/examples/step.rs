@@ -12,7 +12,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Distribution, Tensor, activation, module};
-use likewise_kernels::{Epilogue, batch_norm_train, conv2d};
+use likewise_kernels::{ConvFinish, Epilogue, batch_norm_train, conv2d};
 
 const BATCH: usize = 112;
 
@@ -40,7 +40,13 @@ impl Block {
                 module::max_pool2d(x, MaxPoolOptions::new([2, 2]))
             }
             Operations::Likewise => {
-                let x = conv2d(x, self.convolution.weight.val(), None, [1, 1], [1, 1]);
+                let x = conv2d(
+                    x,
+                    self.convolution.weight.val(),
+                    [1, 1],
+                    [1, 1],
+                    ConvFinish::default(),
+                );
                 let BatchNorm {
                     gamma,
                     beta,

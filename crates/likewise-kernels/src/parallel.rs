@@ -1,6 +1,14 @@
 //! Parallel loops where there are threads, plain loops in the browser. What a loop computes never
 //! depends on the number of threads: callers cut the work by shape alone.
 
+/// Threads a loop runs on.
+pub fn threads() -> usize {
+    #[cfg(not(target_family = "wasm"))]
+    return rayon::current_num_threads();
+    #[cfg(target_family = "wasm")]
+    1
+}
+
 /// Calls `f` once for each item.
 #[cfg(not(target_family = "wasm"))]
 pub fn for_each<T: Send>(items: Vec<T>, f: impl Fn(T) + Send + Sync) {

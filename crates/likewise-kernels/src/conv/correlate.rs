@@ -1,62 +1,66 @@
 //! Products of a weight matrix with image patches: the convolution and the gradient of its input.
+//! A work item is some images and some output channels; patches are cut along their depth as well,
+//! so that a block of them stays in the second-level cache while all weights pass by.
 
-use super::pack::{self, Positions};
+use std::ops::Range;
+
+use super::finish::Finish;
+use super::pack::{self, Positions, Run};
 use super::scratch::with_scratch;
-use super::shape::Gather;
-use super::shape::{Phase, Window, phases};
+use super::shape::{Gather, Phase, Window, phases};
 use crate::parallel;
 use crate::tile::{COLUMNS, Lanes, ROWS, multiply_add};
 
-/// Patches a work item holds at a time, in bytes; leaves part of a 1 MiB second-level cache to
-/// the weights streaming by.
+/// Patch values held at a time, in bytes; leaves part of a 1 MiB second-level cache to the weights
+/// streaming by.
 const PANELS_BYTES: usize = 640 << 10;
+/// Patch values of one position held at a time.
+const BLOCK_DEPTH: usize = 640;
 /// Positions a work item has at least (while there are images), so that weights are reused.
-const ITEM_POSITIONS: usize = 128;
+const ITEM_POSITIONS: usize = 256;
+/// Output channels a work item has at least, so that patches are reused.
+const ITEM_CHANNELS: usize = 64;
+/// Work items aimed at for each thread.
+const ITEMS_PER_THREAD: usize = 4;
 
-/// Where products go: rows of the weight matrix are output channels.
-#[derive(Clone, Copy)]
-struct Target {
-    channels: usize,
-    size: [usize; 2],
-    /// Place of the first position, and distance of positions along each axis.
-    origin: [usize; 2],
-    step: [usize; 2],
-}
-
-/// `y[n, o] = bias[o] + Σ_c weight[o, c] ⋆ x[n, c]`, with `x` `[batch, channels in, height, width]`,
+/// `y[n, o] = finish(Σ_c weight[o, c] ⋆ x[n, c])`, with `x` `[batch, channels in, height, width]`,
 /// `weight` `[channels out, channels in, kernel height, kernel width]`.
 pub fn forward(
     x: &[f32],
     shape: [usize; 4],
     weight: &[f32],
-    bias: &[f32],
+    finish: &Finish,
     window: &Window,
 ) -> Vec<f32> {
     let [batch, channels_in, height, width] = shape;
     let gather = Gather::patches(channels_in, [height, width], window);
+    let grid = gather.grid;
     let target = Target {
-        channels: bias.len(),
-        size: gather.grid,
-        origin: [0, 0],
-        step: [1, 1],
+        channels: weight.len() / gather.depth(),
+        plane: grid[0] * grid[1],
+        positions: Positions {
+            grid,
+            origin: 0,
+            step: [grid[1], 1],
+            image: 0,
+        },
     };
-    let mut y = vec![0.0; batch * target.channels * gather.positions()];
-    let images = ITEM_POSITIONS.div_ceil(gather.positions());
-    let items = x
-        .chunks(images * gather.image())
-        .zip(y.chunks_mut(images * target.channels * gather.positions()))
-        .collect();
-    parallel::for_each(items, |(x, y)| {
-        correlate(x, &gather, weight, bias, y, &target);
+    let mut y = vec![0.0; batch * target.channels * target.plane];
+    let image = gather.image();
+    let items = items(x, image, gather.positions(), &mut y, &target);
+    parallel::for_each(items, |mut item| {
+        correlate(&mut item, &gather, weight, finish, &target);
     });
     y
 }
 
-/// Gradient of the sum of `y · y_grad` with respect to `x`, whose shape is `shape`.
+/// Gradient of the sum of `y · y_grad` with respect to `x`, whose shape is `shape`, where the weight
+/// of output channel o is `scale[o] · weight[o]`.
 pub fn input_gradient(
     y_grad: &[f32],
     shape: [usize; 4],
     weight: &[f32],
+    scale: Option<&[f32]>,
     window: &Window,
 ) -> Vec<f32> {
     let [batch, channels_in, height, width] = shape;
@@ -65,145 +69,212 @@ pub fn input_gradient(
         .into_iter()
         .filter(|phase| !phase.kernel_taps.is_empty())
         .map(|phase| {
-            let weight = transposed_taps(weight, channels_in, window.taps(), &phase.kernel_taps);
+            let weight = transposed(
+                weight,
+                channels_in,
+                window.taps(),
+                &phase.kernel_taps,
+                scale,
+            );
             (phase, weight)
         })
         .collect();
-    let bias = vec![0.0; channels_in];
+    let target = |origin: [usize; 2], grid| Target {
+        channels: channels_in,
+        plane: height * width,
+        positions: Positions {
+            grid,
+            origin: origin[0] * width + origin[1],
+            step: [window.stride[0] * width, window.stride[1]],
+            image: 0,
+        },
+    };
     let mut x_grad = vec![0.0; batch * channels_in * height * width];
     let positions: usize = window.output([height, width]).iter().product();
-    let images = ITEM_POSITIONS.div_ceil(positions);
-    let items = y_grad
-        .chunks(images * channels_out * positions)
-        .zip(x_grad.chunks_mut(images * channels_in * height * width))
-        .collect();
-    parallel::for_each(items, |(y_grad, x_grad)| {
+    let image = channels_out * positions;
+    let whole = target([0, 0], [height, width]);
+    let items = items(y_grad, image, positions, &mut x_grad, &whole);
+    parallel::for_each(items, |mut item| {
         for (Phase { gather, origin, .. }, weight) in &phases {
-            let (size, step) = ([height, width], window.stride);
-            let target = Target {
-                channels: channels_in,
-                size,
-                origin: *origin,
-                step,
-            };
-            correlate(y_grad, gather, weight, &bias, x_grad, &target);
+            let target = target(*origin, gather.grid);
+            correlate(&mut item, gather, weight, &Finish::NOTHING, &target);
         }
     });
     x_grad
 }
 
-/// `[out, in, all taps]` → `[in, out, taps]`.
-fn transposed_taps(
+/// `[out, in, all taps]` → `[in, out, taps]`, each output channel times its scale.
+fn transposed(
     weight: &[f32],
     channels_in: usize,
     all_taps: usize,
     taps: &[usize],
+    scale: Option<&[f32]>,
 ) -> Vec<f32> {
     let channels_out = weight.len() / (channels_in * all_taps);
-    let mut transposed = Vec::with_capacity(channels_in * channels_out * taps.len());
-    for input in 0..channels_in {
-        for output in 0..channels_out {
-            let kernel = &weight[(output * channels_in + input) * all_taps..][..all_taps];
-            transposed.extend(taps.iter().map(|&tap| kernel[tap]));
+    let row = channels_out * taps.len();
+    let mut transposed = vec![0.0; channels_in * row];
+    // Blocks of inputs and outputs whose lines stay in the first-level cache.
+    const BLOCK: usize = 16;
+    parallel::for_each_chunk(&mut transposed, BLOCK * row, |block, rows| {
+        for outputs in (0..channels_out).step_by(BLOCK) {
+            for (input, row) in rows.chunks_exact_mut(row).enumerate() {
+                let input = block * BLOCK + input;
+                for output in outputs..channels_out.min(outputs + BLOCK) {
+                    let kernel = &weight[(output * channels_in + input) * all_taps..][..all_taps];
+                    let scale = scale.map_or(1.0, |scale| scale[output]);
+                    let row = &mut row[output * taps.len()..][..taps.len()];
+                    row.iter_mut()
+                        .zip(taps)
+                        .for_each(|(to, tap)| *to = kernel[*tap] * scale);
+                }
+            }
         }
-    }
+    });
     transposed
 }
 
-/// One work item: some images of the input, and the same images of the output.
-fn correlate(
-    images: &[f32],
-    gather: &Gather,
-    weight: &[f32],
-    bias: &[f32],
-    output: &mut [f32],
+/// Where products go: rows of the weight matrix are output channels.
+struct Target {
+    channels: usize,
+    /// Values of one channel.
+    plane: usize,
+    /// Places within a channel.
+    positions: Positions,
+}
+
+/// Some images and some of their output channels.
+struct Item<'a> {
+    first_image: usize,
+    images: &'a [f32],
+    channels: Range<usize>,
+    /// The channels of each image.
+    outputs: Vec<&'a mut [f32]>,
+}
+
+/// Cuts the work. Results do not depend on the cut: each output is summed in one item.
+fn items<'a>(
+    input: &'a [f32],
+    image: usize,
+    positions: usize,
+    output: &'a mut [f32],
     target: &Target,
-) {
+) -> Vec<Item<'a>> {
+    let count = ITEM_POSITIONS.div_ceil(positions.max(1));
+    let parts = input.chunks(count * image);
+    let groups = (ITEMS_PER_THREAD * parallel::threads()).div_ceil(parts.len().max(1));
+    let group = target.channels.div_ceil(groups).max(ITEM_CHANNELS);
+    let group = group.next_multiple_of(ROWS).min(target.channels.max(1));
+    let mut items = Vec::new();
+    let outputs = output.chunks_mut(count * target.channels * target.plane);
+    for (part, (images, outputs)) in parts.zip(outputs).enumerate() {
+        let first = items.len();
+        for from in (0..target.channels).step_by(group) {
+            items.push(Item {
+                first_image: part * count,
+                images,
+                channels: from..target.channels.min(from + group),
+                outputs: Vec::with_capacity(count),
+            });
+        }
+        for output in outputs.chunks_mut(target.channels * target.plane) {
+            let groups = output.chunks_mut(group * target.plane);
+            for (item, channels) in items[first..].iter_mut().zip(groups) {
+                item.outputs.push(channels);
+            }
+        }
+    }
+    items
+}
+
+fn correlate(item: &mut Item, gather: &Gather, weight: &[f32], finish: &Finish, target: &Target) {
     let depth = gather.depth();
-    let padded = pack::padded(images, gather);
-    let positions = Positions::new(gather, images.len() / gather.image());
-    let panels = positions.len().div_ceil(COLUMNS);
-    let held = (PANELS_BYTES / (depth * size_of::<Lanes>())).clamp(1, panels);
-    with_scratch(held * depth, 0, |lanes, _| {
+    let padded = pack::padded(item.images, gather);
+    let shifts = gather.shifts();
+    let read = Positions::read(gather);
+    let positions = item.images.len() / gather.image() * gather.positions();
+    let panels = positions.div_ceil(COLUMNS);
+    let block = depth.div_ceil(depth.div_ceil(BLOCK_DEPTH).max(1)).max(1);
+    let held = (PANELS_BYTES / (block * size_of::<Lanes>())).clamp(1, panels.max(1));
+    let tiles = item.channels.len().div_ceil(ROWS);
+    // Sums of earlier blocks, if there are several.
+    let kept = if block < depth {
+        held * tiles * ROWS
+    } else {
+        0
+    };
+    with_scratch(held * block + kept, 0, |lanes, _| {
+        let (lanes, kept) = lanes.split_at_mut(held * block);
+        let kept = kept.as_chunks_mut::<ROWS>().0;
         for first in (0..panels).step_by(held) {
             let count = held.min(panels - first);
-            let runs: Vec<Vec<Run>> = (first..first + count)
-                .map(|panel| {
-                    let from = panel * COLUMNS;
-                    runs(from..positions.len().min(from + COLUMNS), gather, target)
-                })
-                .collect();
-            for (panel, lanes) in lanes.chunks_exact_mut(depth).take(count).enumerate() {
-                positions.panel(&padded, gather, (first + panel) * COLUMNS, lanes);
-            }
-            for from in (0..target.channels).step_by(ROWS) {
-                // The last tile repeats the last row; only distinct rows are stored.
-                let row = |r: usize| (from + r).min(target.channels - 1);
-                let rows = std::array::from_fn(|r| &weight[row(r) * depth..(row(r) + 1) * depth]);
-                let start = std::array::from_fn(|r| Lanes([bias[row(r)]; COLUMNS]));
-                for (lanes, runs) in lanes.chunks_exact(depth).zip(&runs) {
-                    let mut tile = start;
-                    multiply_add(rows, lanes, &mut tile);
-                    store(
-                        &tile[..ROWS.min(target.channels - from)],
-                        from,
-                        runs,
-                        output,
-                        target,
-                    );
+            let range = |panel: usize| {
+                let from = (first + panel) * COLUMNS;
+                from..positions.min(from + COLUMNS)
+            };
+            let runs = |positions: &Positions| -> Vec<Vec<Run>> {
+                (0..count)
+                    .map(|panel| positions.runs(range(panel)))
+                    .collect()
+            };
+            let (reads, writes) = (runs(&read), runs(&target.positions));
+            for from in (0..depth).step_by(block) {
+                let values = from..depth.min(from + block);
+                let (is_first, is_last) = (from == 0, values.end == depth);
+                let lanes = &mut lanes[..count * values.len()];
+                for (lanes, runs) in lanes.chunks_exact_mut(values.len()).zip(&reads) {
+                    pack::panel(&padded, runs, &shifts[values.clone()], lanes);
+                }
+                for tile in 0..tiles {
+                    let channel = item.channels.start + tile * ROWS;
+                    // The last tile repeats the last row; only distinct rows are stored.
+                    let row = |r: usize| (channel + r).min(item.channels.end - 1) * depth;
+                    let rows = std::array::from_fn(|r| {
+                        &weight[row(r) + values.start..row(r) + values.end]
+                    });
+                    for (panel, lanes) in lanes.chunks_exact(values.len()).enumerate() {
+                        let mut sums = [Lanes::ZERO; ROWS];
+                        if !is_first {
+                            sums = kept[tile * held + panel];
+                        }
+                        multiply_add(rows, lanes, &mut sums);
+                        if is_last {
+                            store(item, tile * ROWS, &sums, &writes[panel], finish, target);
+                        } else {
+                            kept[tile * held + panel] = sums;
+                        }
+                    }
                 }
             }
         }
     });
 }
 
-/// Positions of a panel that go to places of equal distance in the output.
-struct Run {
-    lane: usize,
-    length: usize,
-    /// Place in channel 0.
-    place: usize,
-}
-
-/// The places of `positions`.
-fn runs(positions: std::ops::Range<usize>, gather: &Gather, target: &Target) -> Vec<Run> {
-    let [rows, columns] = gather.grid;
-    // Without gaps between positions, an image is one run.
-    let whole = target.step == [1, 1];
-    let period = if whole { rows * columns } else { columns };
-    let mut runs = Vec::new();
-    let mut position = positions.start;
-    while position < positions.end {
-        let end = positions.end.min((position / period + 1) * period);
-        let (image, within) = (position / (rows * columns), position % (rows * columns));
-        let y = target.origin[0] + within / columns * target.step[0];
-        let x = target.origin[1] + within % columns * target.step[1];
-        let place =
-            image * target.channels * target.size[0] * target.size[1] + y * target.size[1] + x;
-        runs.push(Run {
-            lane: position - positions.start,
-            length: end - position,
-            place,
-        });
-        position = end;
-    }
-    runs
-}
-
-fn store(tile: &[Lanes], channel: usize, runs: &[Run], output: &mut [f32], target: &Target) {
-    let plane = target.size[0] * target.size[1];
-    for (row, values) in tile.iter().enumerate() {
+/// Stores the sums of the channels from `first` on, counted within the item.
+fn store(
+    item: &mut Item,
+    first: usize,
+    sums: &[Lanes; ROWS],
+    runs: &[Run],
+    finish: &Finish,
+    target: &Target,
+) {
+    let channels = item.channels.len().min(first + ROWS) - first;
+    let step = target.positions.step[1];
+    for (row, sums) in sums[..channels].iter().enumerate() {
+        let channel = item.channels.start + first + row;
         for run in runs {
-            let place = run.place + (channel + row) * plane;
-            if run.length == COLUMNS && target.step[1] == 1 {
-                // The common case, with a length the compiler knows.
-                output[place..place + COLUMNS].copy_from_slice(&values.0);
-            } else {
-                let places = output[place..].iter_mut().step_by(target.step[1]);
-                for (place, value) in places.zip(&values.0[run.lane..run.lane + run.length]) {
-                    *place = *value;
-                }
-            }
+            let plane = &mut item.outputs[run.image][(first + row) * target.plane..];
+            let image = item.first_image + run.image;
+            let plane_in_all = (image * target.channels + channel) * target.plane;
+            let sums = &sums.0[run.lane..run.lane + run.length];
+            finish.store(
+                sums,
+                channel,
+                &mut plane[run.place..],
+                step,
+                plane_in_all + run.place,
+            );
         }
     }
 }

@@ -6,8 +6,10 @@
 mod batch_norm;
 mod correlate;
 mod epilogue;
+mod finish;
 mod operations;
 mod pack;
+mod relu;
 mod scratch;
 mod shape;
 #[cfg(all(test, not(target_family = "wasm")))]
@@ -17,28 +19,44 @@ mod weight_gradient;
 use burn::backend::Dispatch;
 use burn::tensor::module::BatchNormTrainOutput;
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
-use burn::tensor::{DType, Device, Tensor, activation};
+use burn::tensor::{DType, Device, FloatDType, Tensor, activation};
 
 pub use epilogue::Epilogue;
 use operations::ConvolutionOps;
 use shape::Window;
 
+/// What becomes of the sums of a convolution with O output channels:
+/// `relu(scale · sum + shift + residual)`, each part only where it is there. A batch norm with fixed
+/// statistics is such a scale and shift.
+#[derive(Clone, Debug, Default)]
+pub struct ConvFinish {
+    /// `[O]`.
+    pub scale: Option<Tensor<1>>,
+    /// `[O]`.
+    pub shift: Option<Tensor<1>>,
+    /// `[N, O, H', W']`.
+    pub residual: Option<Tensor<4>>,
+    /// Whether a ReLU follows.
+    pub relu: bool,
+}
+
 /// Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of `x`
-/// `[N, C, H, W]` with `weight` `[O, C, kernel height, kernel width]`, plus `bias` `[O]`:
+/// `[N, C, H, W]` with `weight` `[O, C, kernel height, kernel width]`, and what follows:
 /// `[N, O, H', W']` with `H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1`, likewise `W'`. `padding`
-/// zeros are added on both sides of each axis. Differentiable in all three tensors.
+/// zeros are added on both sides of each axis. Differentiable in all tensors. Where `x` is of half
+/// precision, the other tensors are rounded to it.
 ///
 /// # Panics
 ///
-/// If the channels disagree, a stride is 0, or the kernel is larger than the padded input.
+/// If shapes disagree, a stride is 0, or the kernel is larger than the padded input.
 pub fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
     stride: [usize; 2],
     padding: [usize; 2],
+    finish: ConvFinish,
 ) -> Tensor<4> {
-    let ([_, channels, height, width], [outputs, inputs, rows, columns]) =
+    let ([batch, channels, height, width], [outputs, inputs, rows, columns]) =
         (x.dims(), weight.dims());
     assert_eq!(
         channels, inputs,
@@ -53,25 +71,65 @@ pub fn conv2d(
         "conv2d: kernel {rows}x{columns} is larger than the input {height}x{width} with padding \
          {padding:?}"
     );
-    if let Some(bias) = &bias {
-        assert_eq!(bias.dims(), [outputs], "conv2d: bias and output channels");
-    }
-    if !has_kernels(&x) {
-        let options = ConvOptions::new(stride, padding, [1, 1], 1);
-        return burn::tensor::module::conv2d(x, weight, bias, options);
-    }
-    let bias = bias.unwrap_or_else(|| Tensor::zeros([outputs], &weight.device()));
     let window = Window {
         kernel: [rows, columns],
         stride,
         padding,
     };
+    let [rows, columns] = window.output([height, width]);
+    finish.check([batch, outputs, rows, columns]);
+    if !has_kernels(&x) {
+        let options = ConvOptions::new(stride, padding, [1, 1], 1);
+        return finish.by_operations(x, weight, options);
+    }
+    let nothing = Tensor::<1>::empty([0], &weight.device());
+    let vector = |part: Option<Tensor<1>>| part.unwrap_or_else(|| nothing.clone()).into_dispatch();
+    let residual = match finish.residual {
+        Some(residual) => residual.into_dispatch(),
+        None => nothing.clone().into_dispatch(),
+    };
     Tensor::from_dispatch(Dispatch::convolution(
         x.into_dispatch(),
         weight.into_dispatch(),
-        bias.into_dispatch(),
+        vector(finish.scale),
+        vector(finish.shift),
+        residual,
         window,
+        finish.relu,
     ))
+}
+
+impl ConvFinish {
+    fn check(&self, output: [usize; 4]) {
+        for vector in [&self.scale, &self.shift].into_iter().flatten() {
+            assert_eq!(
+                vector.dims(),
+                [output[1]],
+                "conv2d: scale or shift, and output channels"
+            );
+        }
+        if let Some(residual) = &self.residual {
+            assert_eq!(residual.dims(), output, "conv2d: residual and output");
+        }
+    }
+
+    /// As tensor operations: the scale is multiplied into the weight, which is smaller than a map.
+    fn by_operations(self, x: Tensor<4>, weight: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
+        let weight = match self.scale {
+            Some(scale) => {
+                let [outputs] = scale.dims();
+                weight * scale.reshape([outputs, 1, 1, 1])
+            }
+            None => weight,
+        };
+        let precision = FloatDType::from(x.dtype());
+        let shift = self.shift.map(|shift| shift.cast(precision));
+        let mut y = burn::tensor::module::conv2d(x, weight.cast(precision), shift, options);
+        if let Some(residual) = self.residual {
+            y = y + residual;
+        }
+        if self.relu { activation::relu(y) } else { y }
+    }
 }
 
 /// Batch norm of `x` `[N, C, H, W]` with the statistics of the batch itself, `gamma` and `beta`
@@ -148,6 +206,14 @@ impl Epilogue {
             Self::None => x,
             Self::Relu => activation::relu(x),
             Self::ReluMaxPool => max_pool(activation::relu(x)),
+        }
+    }
+
+    /// What is left of the epilogue of `x` after a ReLU.
+    pub fn apply_after_relu(self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::None | Self::Relu => x,
+            Self::ReluMaxPool => max_pool(x),
         }
     }
 }

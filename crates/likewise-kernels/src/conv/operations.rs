@@ -12,8 +12,9 @@ use burn::tensor::TensorData;
 
 use super::batch_norm::{self, Planes, Saved};
 use super::epilogue::Epilogue;
+use super::finish::Finish;
 use super::shape::Window;
-use super::{correlate, weight_gradient};
+use super::{correlate, relu, weight_gradient};
 
 type Primitive = FloatTensor<Flex>;
 type AutodiffTensor = FloatTensor<Autodiff<Flex>>;
@@ -21,12 +22,17 @@ type AutodiffTensor = FloatTensor<Autodiff<Flex>>;
 /// Operations with kernels for the `flex` backend in single precision.
 #[backend_extension(Autodiff, Flex)]
 pub trait ConvolutionOps: Backend {
-    /// Convolution of `x` `[N, C, H, W]` with `weight` `[O, C, kernel]`, plus `bias` `[O]`.
+    /// `finish(convolution of x with weight)`: `x` `[N, C, H, W]`, `weight` `[O, C, kernel]`, `scale`
+    /// and `shift` `[O]`, `residual` of the output's shape; an empty tensor stands for a part that is
+    /// not there. A ReLU follows if `relu`.
     fn convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
         window: Window,
+        relu: bool,
     ) -> FloatTensor<Self>;
 
     /// Output, batch mean and biased batch variance.
@@ -40,13 +46,28 @@ pub trait ConvolutionOps: Backend {
 }
 
 impl ConvolutionOps for Flex {
-    fn convolution(x: Primitive, weight: Primitive, bias: Primitive, window: Window) -> Primitive {
-        let [x, weight, bias] = [x, weight, bias].map(|tensor| tensor.to_contiguous());
-        let shape = x.shape().dims::<4>();
-        let [height, width] = window.output([shape[2], shape[3]]);
-        let channels_out = bias.shape().num_elements();
-        let y = correlate::forward(values(&x), shape, values(&weight), values(&bias), &window);
-        tensor(y, &[shape[0], channels_out, height, width])
+    fn convolution(
+        x: Primitive,
+        weight: Primitive,
+        scale: Primitive,
+        shift: Primitive,
+        residual: Primitive,
+        window: Window,
+        relu: bool,
+    ) -> Primitive {
+        let [x, weight, scale, shift, residual] =
+            [x, weight, scale, shift, residual].map(|tensor| tensor.to_contiguous());
+        let [batch, channels, height, width] = x.shape().dims();
+        let finish = Finish {
+            scale: part(&scale),
+            shift: part(&shift),
+            residual: part(&residual),
+            relu,
+        };
+        let shape = [batch, channels, height, width];
+        let y = correlate::forward(values(&x), shape, values(&weight), &finish, &window);
+        let [rows, columns] = window.output([height, width]);
+        tensor(y, &[batch, weight.shape()[0], rows, columns])
     }
 
     fn normalization(
@@ -83,27 +104,37 @@ impl<C: CheckpointStrategy> ConvolutionOps for Autodiff<Flex, C> {
     fn convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
         window: Window,
+        relu: bool,
     ) -> FloatTensor<Self> {
-        let nodes = [x.node(), weight.node(), bias.node()];
+        let nodes = [&x, &weight, &scale, &shift, &residual].map(AutodiffTensor::node);
+        let apply = |[x, weight, scale, shift, residual]: [Primitive; 5]| {
+            Flex::convolution(x, weight, scale, shift, residual, window, relu)
+        };
+        let inputs = [x, weight, scale, shift, residual];
         match ConvolutionBackward
             .prepare::<C>(nodes)
             .compute_bound()
             .stateful()
         {
             OpsKind::Tracked(mut prepared) => {
-                let state = (
-                    prepared.checkpoint(&x),
-                    prepared.checkpoint(&weight),
+                let kept = [0, 1].map(|input| prepared.checkpoint(&inputs[input]));
+                let inputs = inputs.map(AutodiffTensor::into_primitive);
+                let scale = inputs[2].clone();
+                let output = apply(inputs);
+                let state = ConvolutionState {
+                    inputs: kept,
+                    scale,
+                    output: relu.then(|| output.clone()),
                     window,
-                );
-                let [x, weight, bias] = [x, weight, bias].map(AutodiffTensor::into_primitive);
-                prepared.finish(state, Flex::convolution(x, weight, bias, window))
+                };
+                prepared.finish(state, output)
             }
             OpsKind::UnTracked(prepared) => {
-                let [x, weight, bias] = [x, weight, bias].map(AutodiffTensor::into_primitive);
-                prepared.finish(Flex::convolution(x, weight, bias, window))
+                prepared.finish(apply(inputs.map(AutodiffTensor::into_primitive)))
             }
         }
     }
@@ -153,40 +184,71 @@ impl<C: CheckpointStrategy> ConvolutionOps for Autodiff<Flex, C> {
 #[derive(Debug)]
 struct ConvolutionBackward;
 
-impl Backward<Flex, 3> for ConvolutionBackward {
-    type State = (NodeId, NodeId, Window);
+/// What the gradients of a convolution are computed from.
+#[derive(Clone, Debug)]
+struct ConvolutionState {
+    /// x and weight.
+    inputs: [NodeId; 2],
+    scale: Primitive,
+    /// Where a ReLU follows: what was positive.
+    output: Option<Primitive>,
+    window: Window,
+}
+
+impl Backward<Flex, 5> for ConvolutionBackward {
+    type State = ConvolutionState;
 
     fn backward(
         self,
-        ops: Ops<Self::State, 3>,
+        ops: Ops<Self::State, 5>,
         gradients: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let [x_node, weight_node, bias_node] = ops.parents;
-        let (x, weight, window) = ops.state;
-        let y_grad = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let x = checkpointer
-            .retrieve_node_output::<Primitive>(x)
-            .to_contiguous();
-        let weight = checkpointer
-            .retrieve_node_output::<Primitive>(weight)
-            .to_contiguous();
+        let [x_node, weight_node, scale_node, shift_node, residual_node] = ops.parents;
+        let ConvolutionState {
+            inputs,
+            scale,
+            output,
+            window,
+        } = ops.state;
+        let mut y_grad = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let [x, weight] = inputs.map(|input| {
+            checkpointer
+                .retrieve_node_output::<Primitive>(input)
+                .to_contiguous()
+        });
         let (shape, weight_shape) = (x.shape().dims::<4>(), weight.shape().dims::<4>());
         let [_, channels_out, height, width] = y_grad.shape().dims();
+        let (channels, plane) = ([channels_out], height * width);
 
+        if let Some(output) = output {
+            let positive = values(&output);
+            relu::clear_where_not_positive(y_grad.storage_mut(), positive);
+        }
+        if let Some(node) = shift_node {
+            let grad = relu::sums_of_channels(values(&y_grad), channels_out, plane);
+            gradients.register::<Flex>(node.id, tensor(grad, &channels));
+        }
+        let scale = scale.to_contiguous();
+        let scale = part(&scale);
+        let (x, weight) = (values(&x), values(&weight));
         if let Some(node) = x_node {
-            let grad = correlate::input_gradient(values(&y_grad), shape, values(&weight), &window);
+            let y_grad = values(&y_grad);
+            let grad = correlate::input_gradient(y_grad, shape, weight, scale, &window);
             gradients.register::<Flex>(node.id, tensor(grad, &shape));
         }
-        if let Some(node) = weight_node {
-            let (x, y_grad) = (values(&x), values(&y_grad));
-            let grad = weight_gradient::weight_gradient(x, shape, y_grad, channels_out, &window);
-            gradients.register::<Flex>(node.id, tensor(grad, &weight_shape));
+        if weight_node.is_some() || scale_node.is_some() {
+            let y_grad = values(&y_grad);
+            let grad = weight_gradient::weight_gradient(x, shape, y_grad, weight, scale, &window);
+            if let Some(node) = weight_node {
+                gradients.register::<Flex>(node.id, tensor(grad.weight, &weight_shape));
+            }
+            if let Some(node) = scale_node {
+                gradients.register::<Flex>(node.id, tensor(grad.scale, &channels));
+            }
         }
-        if let Some(node) = bias_node {
-            let grad =
-                weight_gradient::bias_gradient(values(&y_grad), channels_out, height * width);
-            gradients.register::<Flex>(node.id, tensor(grad, &[channels_out]));
+        if let Some(node) = residual_node {
+            gradients.register::<Flex>(node.id, y_grad);
         }
     }
 }
@@ -263,4 +325,10 @@ fn values(tensor: &Primitive) -> &[f32] {
 
 fn tensor(values: Vec<f32>, shape: &[usize]) -> Primitive {
     Primitive::from_data(TensorData::new(values, shape))
+}
+
+/// The values of a part that may be missing.
+fn part(tensor: &Primitive) -> Option<&[f32]> {
+    let values = values(tensor);
+    (!values.is_empty()).then_some(values)
 }

@@ -1,144 +1,184 @@
-//! Brings image patches into the two orders the products need: panels of neighbouring positions
-//! (`panels`), or one row of positions for each patch value (`rows`).
+//! Brings image patches into the two orders the products need: panels of neighbouring positions,
+//! or one row of positions for each patch value. Both copy runs of neighbours.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::shape::Gather;
-use crate::tile::{COLUMNS, Lanes};
+use crate::simd::vectorized;
+use crate::tile::Lanes;
 
-/// The images `images` `[n, channels, height, width]`, surrounded with zeros if need be.
+/// The images `images` `[n, channels, height, width]`, surrounded with zeros and split into the
+/// planes of `gather` if need be.
 pub fn padded<'a>(images: &'a [f32], gather: &Gather) -> Cow<'a, [f32]> {
     if gather.is_unpadded() {
         return Cow::Borrowed(images);
     }
-    let ([height, width], [padded_height, padded_width]) = (gather.size, gather.padded);
-    let planes = images.len() / (height * width);
-    let mut padded = vec![0.0; planes * padded_height * padded_width];
-    let from = gather.before[0] * padded_width + gather.before[1];
-    for (plane, padded) in images
+    let [height, width] = gather.size;
+    let channels = images.len() / (height * width);
+    let mut padded = vec![0.0; channels * gather.planes()];
+    for (image, planes) in images
         .chunks_exact(height * width)
-        .zip(padded.chunks_exact_mut(padded_height * padded_width))
+        .zip(padded.chunks_exact_mut(gather.planes()))
     {
-        for (row, padded) in plane
-            .chunks_exact(width)
-            .zip(padded[from..].chunks_mut(padded_width))
-        {
-            padded[..width].copy_from_slice(row);
-        }
+        split(image, gather, planes);
     }
     Cow::Owned(padded)
 }
 
-/// The positions of a batch in order (image, row, column), as places in the padded images.
-/// Positions come in runs of `run` neighbours; one entry of `starts` is one run.
+/// One channel of one image into its planes, which hold zeros.
+fn split(image: &[f32], gather: &Gather, planes: &mut [f32]) {
+    let width = gather.size[1];
+    let ([row_step, column_step], [_, columns]) = (gather.stride, gather.plane);
+    for (residue, plane) in gather
+        .residues
+        .iter()
+        .zip(planes.chunks_exact_mut(gather.plane[0] * columns))
+    {
+        let ([skipped_rows, first_row], [skipped_columns, first_column]) =
+            (gather.first(0, residue[0]), gather.first(1, residue[1]));
+        let rows = image.chunks_exact(width).skip(first_row).step_by(row_step);
+        for (row, plane) in rows.zip(plane.chunks_exact_mut(columns).skip(skipped_rows)) {
+            let plane = &mut plane[skipped_columns..];
+            if column_step == 1 {
+                let length = plane.len().min(width - first_column);
+                plane[..length].copy_from_slice(&row[first_column..first_column + length]);
+            } else {
+                let values = row.iter().skip(first_column).step_by(column_step);
+                plane
+                    .iter_mut()
+                    .zip(values)
+                    .for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
+
+impl Gather {
+    /// For a residue of an axis: values of its plane before the image begins, and the image's first
+    /// row (or column) in it.
+    fn first(&self, axis: usize, residue: usize) -> [usize; 2] {
+        let (before, step) = (self.before[axis], self.stride[axis]);
+        let skipped = before.saturating_sub(residue).div_ceil(step);
+        [skipped, skipped * step + residue - before]
+    }
+}
+
+/// Neighbouring positions whose values are neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Image of the positions.
+    pub image: usize,
+    /// First position, counted from the first asked for.
+    pub lane: usize,
+    pub length: usize,
+    /// Where the first lies: in the whole images for reading, in one channel for writing.
+    pub place: usize,
+}
+
+/// The positions of a grid in order (image, row, column), as places.
+#[derive(Clone, Copy)]
 pub struct Positions {
-    starts: Vec<usize>,
-    run: usize,
+    pub grid: [usize; 2],
+    /// Place of the first position of an image, and distance of rows and of columns.
+    pub origin: usize,
+    pub step: [usize; 2],
+    /// Distance of images.
+    pub image: usize,
 }
 
 impl Positions {
-    /// All positions of `images` images.
-    pub fn new(gather: &Gather, images: usize) -> Self {
-        let run = run_length(gather);
-        let [rows, columns] = gather.grid;
-        let mut starts = Vec::with_capacity(images * gather.positions() / run);
-        for image in 0..images {
-            for row in 0..rows {
-                let start = image * gather.padded_image() + row * gather.step[0] * gather.padded[1];
-                starts.extend(
-                    (0..columns)
-                        .step_by(run)
-                        .map(|x| start + x * gather.step[1]),
-                );
-            }
-        }
-        Self { starts, run }
-    }
-
-    /// Number of positions.
-    pub fn len(&self) -> usize {
-        self.starts.len() * self.run
-    }
-
-    /// Writes the patch values of the positions `from..from + 32` into `panel`, one `Lanes` for
-    /// each value. `from` is a multiple of 32. Lanes past the last position get values that mean
-    /// nothing.
-    pub fn panel(&self, padded: &[f32], gather: &Gather, from: usize, panel: &mut [Lanes]) {
-        match self.run {
-            32 => self.panel_of_runs::<32>(padded, gather, from, panel),
-            16 => self.panel_of_runs::<16>(padded, gather, from, panel),
-            8 => self.panel_of_runs::<8>(padded, gather, from, panel),
-            4 => self.panel_of_runs::<4>(padded, gather, from, panel),
-            2 => self.panel_of_runs::<2>(padded, gather, from, panel),
-            _ => self.panel_of_runs::<1>(padded, gather, from, panel),
+    /// Where positions read: `place` is that of a tap without offset in the padded images.
+    pub fn read(gather: &Gather) -> Self {
+        Self {
+            grid: gather.grid,
+            origin: 0,
+            step: [gather.plane[1], 1],
+            image: gather.padded_image(),
         }
     }
 
-    fn panel_of_runs<const RUN: usize>(
-        &self,
-        padded: &[f32],
-        gather: &Gather,
-        from: usize,
-        panel: &mut [Lanes],
-    ) {
-        let starts = &self.starts[from / RUN..self.starts.len().min((from + COLUMNS) / RUN)];
-        let shifts = shifts(gather, 0..gather.channels);
+    /// The runs of `positions`, counted through all images.
+    pub fn runs(&self, positions: Range<usize>) -> Vec<Run> {
+        let [rows, columns] = self.grid;
+        // Without gaps between rows, an image is one run.
+        let whole = self.step == [columns, 1];
+        let period = if whole { rows * columns } else { columns };
+        let mut runs = Vec::new();
+        let mut position = positions.start;
+        while position < positions.end {
+            let end = positions.end.min((position / period + 1) * period);
+            let (image, within) = (position / (rows * columns), position % (rows * columns));
+            let offset = within / columns * self.step[0] + within % columns * self.step[1];
+            runs.push(Run {
+                image,
+                lane: position - positions.start,
+                length: end - position,
+                place: image * self.image + self.origin + offset,
+            });
+            position = end;
+        }
+        runs
+    }
+}
+
+vectorized! {
+    /// Writes one `Lanes` for each patch value (given by its shift): the values at the positions of
+    /// `runs`, at most 32. Lanes past the last position get values that mean nothing.
+    fn write_panel(padded: &[f32], runs: &[Run], shifts: &[usize], panel: &mut [Lanes]) {
         for (lanes, shift) in panel.iter_mut().zip(shifts) {
-            for (run, start) in lanes.0.chunks_exact_mut(RUN).zip(starts) {
-                let start = start + shift;
-                run.copy_from_slice(&padded[start..start + RUN]);
-            }
-        }
-    }
-
-    /// Writes one row for each patch value of `channels`: its values at the positions
-    /// `from..from + length`. Both are multiples of the run length (32 is one).
-    pub fn rows(
-        &self,
-        padded: &[f32],
-        gather: &Gather,
-        channels: std::ops::Range<usize>,
-        [from, length]: [usize; 2],
-        rows: &mut [f32],
-    ) {
-        match self.run {
-            32 => self.rows_of_runs::<32>(padded, gather, channels, [from, length], rows),
-            16 => self.rows_of_runs::<16>(padded, gather, channels, [from, length], rows),
-            8 => self.rows_of_runs::<8>(padded, gather, channels, [from, length], rows),
-            4 => self.rows_of_runs::<4>(padded, gather, channels, [from, length], rows),
-            2 => self.rows_of_runs::<2>(padded, gather, channels, [from, length], rows),
-            _ => self.rows_of_runs::<1>(padded, gather, channels, [from, length], rows),
-        }
-    }
-
-    fn rows_of_runs<const RUN: usize>(
-        &self,
-        padded: &[f32],
-        gather: &Gather,
-        channels: std::ops::Range<usize>,
-        [from, length]: [usize; 2],
-        rows: &mut [f32],
-    ) {
-        let starts = &self.starts[from / RUN..(from + length) / RUN];
-        for (row, shift) in rows.chunks_exact_mut(length).zip(shifts(gather, channels)) {
-            for (run, start) in row.chunks_exact_mut(RUN).zip(starts) {
-                let start = start + shift;
-                run.copy_from_slice(&padded[start..start + RUN]);
-            }
+            copy_runs(padded, runs, *shift, &mut lanes.0);
         }
     }
 }
 
-/// Offsets of the patch values of `channels` from a position's place, in order (channel, tap).
-fn shifts(gather: &Gather, channels: std::ops::Range<usize>) -> impl Iterator<Item = usize> {
-    let plane = gather.padded[0] * gather.padded[1];
-    channels.flat_map(move |channel| gather.taps.iter().map(move |tap| channel * plane + tap))
+/// Writes one `Lanes` for each patch value of `shifts`: the values at the positions of `runs`, at
+/// most 32. Lanes past the last position get values that mean nothing.
+pub fn panel(padded: &[f32], runs: &[Run], shifts: &[usize], panel: &mut [Lanes]) {
+    write_panel(padded, runs, shifts, panel);
 }
 
-/// The longest power of two, at most 32, that divides rows into runs of adjacent values.
-fn run_length(gather: &Gather) -> usize {
-    if gather.step[1] != 1 {
-        return 1;
+vectorized! {
+    fn write_rows(padded: &[f32], runs: &[Run], shifts: &[usize], rows: &mut [f32]) {
+        let length = rows.len() / shifts.len();
+        for (row, shift) in rows.chunks_exact_mut(length).zip(shifts) {
+            copy_runs(padded, runs, *shift, row);
+        }
     }
-    (1 << gather.grid[1].trailing_zeros()).min(COLUMNS)
+}
+
+/// Writes one row for each patch value of `shifts`: its values at the positions of `runs`.
+pub fn rows(padded: &[f32], runs: &[Run], shifts: &[usize], rows: &mut [f32]) {
+    write_rows(padded, runs, shifts, rows);
+}
+
+#[inline(always)]
+fn copy_runs(values: &[f32], runs: &[Run], shift: usize, row: &mut [f32]) {
+    for run in runs {
+        let from = run.place + shift;
+        match run.length {
+            0..=8 => copy::<8>(values, from, row, run),
+            9..=16 => copy::<16>(values, from, row, run),
+            17..=32 => copy::<32>(values, from, row, run),
+            _ => copy_exactly(values, from, row, run),
+        }
+    }
+}
+
+/// Copies `N` values where there is room, more than the run has: the next run writes over them, and a
+/// length the compiler knows is faster.
+#[inline(always)]
+fn copy<const N: usize>(values: &[f32], from: usize, row: &mut [f32], run: &Run) {
+    match (
+        values.get(from..from + N),
+        row.get_mut(run.lane..run.lane + N),
+    ) {
+        (Some(from), Some(to)) => to.copy_from_slice(from),
+        _ => copy_exactly(values, from, row, run),
+    }
+}
+
+#[inline(always)]
+fn copy_exactly(values: &[f32], from: usize, row: &mut [f32], run: &Run) {
+    row[run.lane..run.lane + run.length].copy_from_slice(&values[from..from + run.length]);
 }

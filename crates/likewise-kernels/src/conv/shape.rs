@@ -23,38 +23,55 @@ impl Window {
 }
 
 /// How the images of a batch are read: for each position of a grid, a set of taps relative to it.
-/// Zeros surround the images.
+/// Zeros surround the images. Where positions are further apart than one row or column, the image
+/// is kept as one plane for each residue of rows and columns that taps read, so that neighbouring
+/// positions read neighbouring values.
 #[derive(Clone, Debug)]
 pub struct Gather {
     /// Channels and size of an image.
     pub channels: usize,
     pub size: [usize; 2],
-    /// Zeros in front of each axis and size of the padded image.
+    /// Zeros in front of each axis.
     pub before: [usize; 2],
-    pub padded: [usize; 2],
-    /// Positions along each axis and their distance in the padded image.
+    /// Distance of positions along each axis.
+    pub stride: [usize; 2],
+    /// The residues kept.
+    pub residues: Vec<[usize; 2]>,
+    /// Size of the plane of one residue.
+    pub plane: [usize; 2],
+    /// Positions along each axis.
     pub grid: [usize; 2],
-    pub step: [usize; 2],
-    /// Offsets from a position to its taps within a padded plane.
+    /// Offsets from a position to its taps within the planes of a channel.
     pub taps: Vec<usize>,
 }
 
 impl Gather {
     /// The patches a convolution multiplies with its kernel.
     pub fn patches(channels: usize, size: [usize; 2], window: &Window) -> Self {
-        let padded: [usize; 2] = std::array::from_fn(|a| size[a] + 2 * window.padding[a]);
+        let stride = window.stride;
+        let plane: [usize; 2] =
+            std::array::from_fn(|a| (size[a] + 2 * window.padding[a]).div_ceil(stride[a]));
         let [height, width] = window.kernel;
-        let taps = (0..height)
-            .flat_map(|y| (0..width).map(move |x| y * padded[1] + x))
-            .collect();
-        let (before, grid, step) = (window.padding, window.output(size), window.stride);
+        let mut residues = Vec::new();
+        let mut taps = Vec::with_capacity(window.taps());
+        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+            let residue = [y % stride[0], x % stride[1]];
+            let known = residues.iter().position(|other| *other == residue);
+            let index = known.unwrap_or(residues.len());
+            if known.is_none() {
+                residues.push(residue);
+            }
+            let place = y / stride[0] * plane[1] + x / stride[1];
+            taps.push(index * plane[0] * plane[1] + place);
+        }
         Self {
             channels,
             size,
-            before,
-            padded,
-            grid,
-            step,
+            before: window.padding,
+            stride,
+            residues,
+            plane,
+            grid: window.output(size),
             taps,
         }
     }
@@ -69,9 +86,14 @@ impl Gather {
         self.grid[0] * self.grid[1]
     }
 
-    /// Values of one padded image.
+    /// Values of the planes of one channel.
+    pub fn planes(&self) -> usize {
+        self.residues.len() * self.plane[0] * self.plane[1]
+    }
+
+    /// Values of one image with all its planes.
     pub fn padded_image(&self) -> usize {
-        self.channels * self.padded[0] * self.padded[1]
+        self.channels * self.planes()
     }
 
     /// Values of one image.
@@ -81,7 +103,17 @@ impl Gather {
 
     /// Whether the padded image is the image itself.
     pub fn is_unpadded(&self) -> bool {
-        self.padded == self.size
+        self.stride == [1, 1] && self.plane == self.size
+    }
+
+    /// Offsets of the patch values from a position's place, in order (channel, tap).
+    pub fn shifts(&self) -> Vec<usize> {
+        let channel = |channel| {
+            self.taps
+                .iter()
+                .map(move |tap| channel * self.planes() + tap)
+        };
+        (0..self.channels).flat_map(channel).collect()
     }
 }
 
@@ -137,9 +169,10 @@ pub fn phases(channels_out: usize, size: [usize; 2], window: &Window) -> Vec<Pha
                 channels: channels_out,
                 size: output,
                 before,
-                padded,
+                stride: [1, 1],
+                residues: vec![[0, 0]],
+                plane: padded,
                 grid: [y.count, x.count],
-                step: [1, 1],
                 taps,
             };
             phases.push(Phase {

@@ -1,6 +1,7 @@
 //! Bits must not depend on the number of threads, nor on the run or the vectors' length.
 
 use super::batch_norm::{self, Planes, Saved};
+use super::finish::Finish;
 use super::shape::Window;
 use super::{Epilogue, correlate, weight_gradient};
 use crate::simd::{Baseline, Narrow};
@@ -25,7 +26,13 @@ fn bits(values: &[f32]) -> Vec<u32> {
 fn layer(shape: [usize; 4], outputs: usize, window: &Window) -> Vec<Vec<u32>> {
     let x = numbers(shape.iter().product());
     let weight = numbers(outputs * shape[1] * window.taps());
-    let y = correlate::forward(&x, shape, &weight, &vec![0.25; outputs], window);
+    let (scale, shift) = (numbers(outputs), vec![0.25; outputs]);
+    let finish = Finish {
+        scale: Some(&scale),
+        shift: Some(&shift),
+        ..Finish::NOTHING
+    };
+    let y = correlate::forward(&x, shape, &weight, &finish, window);
     let planes = Planes {
         channels: outputs,
         size: window.output([shape[2], shape[3]]),
@@ -42,8 +49,9 @@ fn layer(shape: [usize; 4], outputs: usize, window: &Window) -> Vec<Vec<u32>> {
     };
     let output_grad = numbers(norm.output.len());
     let grads = batch_norm::backward(&saved, &planes, Epilogue::ReluMaxPool, &output_grad);
-    let x_grad = correlate::input_gradient(&grads.x, shape, &weight, window);
-    let weight_grad = weight_gradient::weight_gradient(&x, shape, &grads.x, outputs, window);
+    let scale = Some(&scale[..]);
+    let x_grad = correlate::input_gradient(&grads.x, shape, &weight, scale, window);
+    let kernel = weight_gradient::weight_gradient(&x, shape, &grads.x, &weight, scale, window);
     [
         y,
         norm.output,
@@ -53,7 +61,8 @@ fn layer(shape: [usize; 4], outputs: usize, window: &Window) -> Vec<Vec<u32>> {
         grads.gamma,
         grads.beta,
         x_grad,
-        weight_grad,
+        kernel.weight,
+        kernel.scale,
     ]
     .iter()
     .map(|values| bits(values))
@@ -75,6 +84,8 @@ fn bits_do_not_depend_on_threads() {
         ([37, 3, 16, 16], 32, &window),
         ([37, 40, 7, 9], 70, &window),
         ([9, 5, 12, 12], 20, &strided),
+        // Several blocks along the depth, and of channels.
+        ([3, 150, 5, 6], 200, &strided),
     ] {
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new()

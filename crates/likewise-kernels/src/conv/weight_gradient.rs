@@ -1,6 +1,8 @@
 //! Gradient of the kernel of a convolution: products of the output gradient with the patches of
 //! the input, summed over all positions of all images.
 
+use std::ops::Range;
+
 use super::pack::{self, Positions};
 use super::scratch::with_scratch;
 use super::shape::{Gather, Window};
@@ -9,103 +11,146 @@ use crate::tile::{COLUMNS, Lanes, ROWS, multiply_add};
 
 /// Patch values a work item holds at a time, in bytes.
 const PATCHES_BYTES: usize = 512 << 10;
-/// Input channels of a work item.
-const ITEM_CHANNELS: usize = 32;
+/// Patch values of a position in a work item, about. More reuse the transposed output gradient more
+/// often, fewer make more items.
+const ITEM_DEPTH: usize = 160;
 /// Work items aimed at. The sums of an item are added in the order of items, so this must not
 /// depend on the number of threads.
 const ITEMS: usize = 16;
-
 /// Positions transposed at a time: 8 KiB of panel stay in the first-level cache.
 const TRANSPOSED: usize = 64;
 
 /// A tile of the transposed gradient: 8 patch values, 32 output channels.
 type Tile = [Lanes; ROWS];
 
-/// Gradient of the sum of `y · y_grad` with respect to `weight`
-/// `[channels out, channels in, kernel height, kernel width]`.
+/// Gradients of a kernel `[channels out, channels in, kernel height, kernel width]` and of the factor
+/// of each of its output channels.
+pub struct KernelGradient {
+    pub weight: Vec<f32>,
+    /// Empty where there is no factor.
+    pub scale: Vec<f32>,
+}
+
+/// Gradients of the sum of `y · y_grad`, where `y` is the convolution of `x` (of shape `shape`) with
+/// `scale · weight`.
 pub fn weight_gradient(
     x: &[f32],
     shape: [usize; 4],
     y_grad: &[f32],
-    channels_out: usize,
+    weight: &[f32],
+    scale: Option<&[f32]>,
     window: &Window,
-) -> Vec<f32> {
+) -> KernelGradient {
     let [batch, channels_in, height, width] = shape;
     let gather = Gather::patches(channels_in, [height, width], window);
-    let blocks = channels_in.div_ceil(ITEM_CHANNELS);
+    let channels_out = weight.len() / gather.depth();
+    let channels = (ITEM_DEPTH / window.taps()).max(1).min(channels_in);
+    let blocks = channels_in.div_ceil(channels);
     let images = batch.div_ceil(ITEMS.div_ceil(blocks)).max(1);
     let parts = batch.div_ceil(images);
-    let tiles = |channels: usize| {
-        (channels * window.taps()).div_ceil(ROWS) * channels_out.div_ceil(COLUMNS)
+    let columns = channels_out.div_ceil(COLUMNS);
+    let block = |block: usize| {
+        let channels = block * channels..channels_in.min((block + 1) * channels);
+        channels.start * window.taps()..channels.end * window.taps()
     };
 
-    let mut sums: Vec<Vec<Tile>> = Vec::with_capacity(parts * blocks);
-    let block_channels =
-        |block: usize| block * ITEM_CHANNELS..channels_in.min((block + 1) * ITEM_CHANNELS);
-    for item in 0..parts * blocks {
-        sums.push(vec![
-            [Lanes::ZERO; ROWS];
-            tiles(block_channels(item % blocks).len())
-        ]);
-    }
-    let items = sums.iter_mut().enumerate().collect();
-    parallel::for_each(items, |(item, sums)| {
-        let (from, to) = (
-            item / blocks * images,
-            batch.min((item / blocks + 1) * images),
-        );
+    let work: Vec<(usize, usize)> = (0..parts)
+        .flat_map(|part| (0..blocks).map(move |block| (part, block)))
+        .collect();
+    let sums = parallel::map(work, |(part, index)| {
+        let (from, to) = (part * images, batch.min((part + 1) * images));
         let x = &x[from * gather.image()..to * gather.image()];
         let image = channels_out * gather.positions();
         let y_grad = &y_grad[from * image..to * image];
-        add_products(
-            x,
-            &gather,
-            block_channels(item % blocks),
-            y_grad,
-            channels_out,
-            sums,
-        );
+        let depth = block(index);
+        let mut sums = vec![[Lanes::ZERO; ROWS]; depth.len().div_ceil(ROWS) * columns];
+        add_products(x, &gather, depth, y_grad, channels_out, &mut sums);
+        sums
     });
 
-    let mut gradient = vec![0.0; channels_out * gather.depth()];
-    let rows = gradient.chunks_mut(gather.depth()).enumerate().collect();
-    let columns = channels_out.div_ceil(COLUMNS);
-    parallel::for_each(rows, |(output, row): (usize, &mut [f32])| {
-        let block_depth = ITEM_CHANNELS * window.taps();
-        for (index, part) in sums.iter().enumerate() {
-            let row = &mut row[index % blocks * block_depth..];
-            let tiles = part.iter().skip(output / COLUMNS).step_by(columns);
-            for (value, lanes) in row.iter_mut().zip(tiles.flatten()) {
-                *value += lanes.0[output % COLUMNS];
-            }
+    let depth = gather.depth();
+    let mut gradient = vec![0.0; channels_out * depth];
+    let groups: Vec<(usize, &mut [f32])> =
+        gradient.chunks_mut(COLUMNS * depth).enumerate().collect();
+    let factors = parallel::map(groups, |(column, rows)| {
+        for (index, sums) in sums.iter().enumerate() {
+            let tiles = sums.iter().skip(column).step_by(columns);
+            add_tiles(tiles, rows, depth, block(index % blocks));
         }
+        let outputs = column * COLUMNS..channels_out.min((column + 1) * COLUMNS);
+        let Some(scale) = scale else {
+            return Vec::new();
+        };
+        let rows = rows.chunks_exact_mut(depth);
+        let kernels = weight[outputs.start * depth..].chunks_exact(depth);
+        rows.zip(kernels)
+            .zip(&scale[outputs])
+            .map(|((row, kernel), &scale)| divide_gradient(row, kernel, scale))
+            .collect()
     });
-    gradient
+    KernelGradient {
+        weight: gradient,
+        scale: factors.concat(),
+    }
 }
 
-/// Adds the products of some images to `sums`, tiles in order (patch values, output channels).
+/// From the gradient of `scale · kernel` to that of `kernel`, in place, and that of `scale`.
+fn divide_gradient(gradient: &mut [f32], kernel: &[f32], scale: f32) -> f32 {
+    const PARTS: usize = 32;
+    let mut sums = [0.0f64; PARTS];
+    for (gradient, kernel) in gradient.chunks(PARTS).zip(kernel.chunks(PARTS)) {
+        for ((sum, gradient), kernel) in sums.iter_mut().zip(gradient).zip(kernel) {
+            *sum += f64::from(*gradient) * f64::from(*kernel);
+        }
+    }
+    gradient.iter_mut().for_each(|value| *value *= scale);
+    sums.iter().sum::<f64>() as f32
+}
+
+/// Adds the tiles of 32 output channels, whose rows of patch values are `rows`, at `values`.
+fn add_tiles<'a>(
+    tiles: impl Iterator<Item = &'a Tile>,
+    rows: &mut [f32],
+    depth: usize,
+    values: Range<usize>,
+) {
+    for (tile, from) in tiles.zip(values.clone().step_by(ROWS)) {
+        let count = ROWS.min(values.end - from);
+        for (column, row) in rows.chunks_exact_mut(depth).enumerate() {
+            let row = &mut row[from..from + count];
+            for (value, lanes) in row.iter_mut().zip(tile) {
+                *value += lanes.0[column];
+            }
+        }
+    }
+}
+
+/// Adds the products of some images to `sums`, tiles in order (patch values, output channels). `depth`
+/// are the patch values.
 fn add_products(
     x: &[f32],
     gather: &Gather,
-    channels: std::ops::Range<usize>,
+    depth: Range<usize>,
     y_grad: &[f32],
     channels_out: usize,
     sums: &mut [Tile],
 ) {
     let padded = pack::padded(x, gather);
-    let positions = Positions::new(gather, x.len() / gather.image());
-    let depth = channels.len() * gather.taps.len();
+    let shifts = &gather.shifts()[depth.clone()];
+    let depth = depth.len();
+    let read = Positions::read(gather);
+    let positions = x.len() / gather.image() * gather.positions();
     let columns = channels_out.div_ceil(COLUMNS);
     let held = PATCHES_BYTES / (depth * size_of::<f32>()) / COLUMNS * COLUMNS;
     let held = held.clamp(COLUMNS, 512);
     with_scratch(columns * held, depth * held, |lanes, values| {
-        for from in (0..positions.len()).step_by(held) {
-            let length = held.min(positions.len() - from);
+        for from in (0..positions).step_by(held) {
+            let length = held.min(positions - from);
             let (rows, lanes) = (
                 &mut values[..depth * length],
                 &mut lanes[..columns * length],
             );
-            positions.rows(&padded, gather, channels.clone(), [from, length], rows);
+            pack::rows(&padded, &read.runs(from..from + length), shifts, rows);
             transpose(
                 y_grad,
                 channels_out,
@@ -156,15 +201,4 @@ fn transpose(
             done += count;
         }
     }
-}
-
-/// Gradient of the bias: sums of `y_grad` `[batch, channels, positions]` over batch and positions.
-pub fn bias_gradient(y_grad: &[f32], channels: usize, positions: usize) -> Vec<f32> {
-    let mut gradient = vec![0.0f64; channels];
-    for image in y_grad.chunks_exact(channels * positions) {
-        for (sum, plane) in gradient.iter_mut().zip(image.chunks_exact(positions)) {
-            *sum += plane.iter().map(|&value| f64::from(value)).sum::<f64>();
-        }
-    }
-    gradient.into_iter().map(|sum| sum as f32).collect()
 }

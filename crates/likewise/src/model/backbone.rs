@@ -118,13 +118,26 @@ pub enum Backbone {
     Resnet(Resnet),
 }
 
+/// A piece of a backbone that hands one map to the next.
+pub type Segment<'a> = Box<dyn Fn(Tensor<4>) -> Tensor<4> + 'a>;
+
 impl Backbone {
-    /// `[B, C, H, W]` → features `[B, F]`. `pooling` has no effect without a feature map.
-    pub fn forward(&self, images: Tensor<4>, pooling: Pooling) -> Tensor<2> {
+    /// The pieces from the images `[B, C, H, W]` to what [`finish`](Self::finish) takes: blocks
+    /// whose activations can be computed again one at a time.
+    pub fn segments(&self) -> Vec<Segment<'_>> {
         match self {
-            Self::Mlp(backbone) => backbone.forward(images),
-            Self::ConvNet(backbone) => pooling.forward(backbone.forward(images)),
-            Self::Resnet(backbone) => pooling.forward(backbone.forward(images)),
+            Self::Mlp(_) => Vec::new(),
+            Self::ConvNet(backbone) => backbone.segments(),
+            Self::Resnet(backbone) => backbone.segments(),
+        }
+    }
+
+    /// Output of the last segment → features `[B, F]`. `pooling` has no effect without a feature
+    /// map.
+    pub fn finish(&self, map: Tensor<4>, pooling: Pooling) -> Tensor<2> {
+        match self {
+            Self::Mlp(backbone) => backbone.forward(map),
+            Self::ConvNet(_) | Self::Resnet(_) => pooling.forward(map),
         }
     }
 }

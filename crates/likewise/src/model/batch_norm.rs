@@ -3,11 +3,13 @@
 //! shift stay trainable. Running variances are unbiased, as in PyTorch.
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
-use likewise_kernels::{Epilogue, batch_norm_train};
+use likewise_kernels::{ConvFinish, Epilogue, batch_norm_train};
 
+use super::conv::Conv2d;
 use super::init::ParameterSource;
+use super::precision::Precision;
 use super::running_statistic::RunningStatistic;
 
 /// Added to variances under the root.
@@ -42,43 +44,58 @@ impl BatchNorm2d {
         }
     }
 
-    /// `[B, C, H, W]` → the same shape, or half of height and width if `epilogue` pools. Batch
-    /// statistics are used only on input that records gradients, so evaluation needs no other
-    /// switch.
-    pub fn forward(&self, input: Tensor<4>, epilogue: Epilogue) -> Tensor<4> {
+    /// `conv` of `input` `[B, C, H, W]`, normalised; then `residual` is added, and `epilogue` follows.
+    /// Batch statistics are used only on input that records gradients, so evaluation needs no other
+    /// switch. With fixed statistics all of it is one operation.
+    pub fn after(
+        &self,
+        conv: &Conv2d,
+        input: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        epilogue: Epilogue,
+    ) -> Tensor<4> {
         if self.batch_statistics.is_enabled() && input.is_autodiff() {
-            self.forward_with_batch_statistics(input, epilogue)
-        } else {
-            epilogue.apply(self.forward_with_running_statistics(input))
+            let map = conv.forward(input);
+            return match residual {
+                None => self.forward_with_batch_statistics(map, epilogue),
+                Some(residual) => {
+                    let map = self.forward_with_batch_statistics(map, Epilogue::None);
+                    epilogue.apply(map + residual)
+                }
+            };
         }
+        let [scale, shift] = self.scale_and_shift(input.is_autodiff());
+        let finish = ConvFinish {
+            scale: Some(scale),
+            shift: Some(shift),
+            residual,
+            relu: epilogue != Epilogue::None,
+        };
+        epilogue.apply_after_relu(conv.forward_finished(input, finish))
     }
 
     fn forward_with_batch_statistics(&self, input: Tensor<4>, epilogue: Epilogue) -> Tensor<4> {
         let [batch, _, height, width] = input.dims();
         let count = (batch * height * width) as f64;
         let (gamma, beta) = (self.weight.val(), self.bias.val());
+        // Sums over many values need single precision.
+        let (dtype, input) = (input.dtype(), Precision::F32.cast(input));
         let result = batch_norm_train(input, gamma, beta, EPSILON, epilogue);
         // A single value has no unbiased variance; its biased one, 0, is kept then.
         let unbiased = result.variance.mul_scalar(count / (count - 1.0).max(1.0));
         self.running_mean.update(result.mean, MOMENTUM);
         self.running_var.update(unbiased, MOMENTUM);
-        result.output
+        result.output.cast(FloatDType::from(dtype))
     }
 
-    /// Folds the four vectors into one scale and one shift, so that only two operations touch
-    /// the whole map.
-    fn forward_with_running_statistics(&self, input: Tensor<4>) -> Tensor<4> {
-        let autodiff = input.is_autodiff();
+    /// What normalisation with the running statistics is: a factor and a shift of each channel,
+    /// `[C]` each.
+    fn scale_and_shift(&self, autodiff: bool) -> [Tensor<1>; 2] {
         let deviation = self.running_var.value(autodiff).add_scalar(EPSILON).sqrt();
         let scale = self.weight.val() / deviation;
         let shift = self.bias.val() - self.running_mean.value(autodiff) * scale.clone();
-        input * per_channel(scale) + per_channel(shift)
+        [scale, shift]
     }
-}
-
-fn per_channel(values: Tensor<1>) -> Tensor<4> {
-    let [channels] = values.dims();
-    values.reshape([1, channels, 1, 1])
 }
 
 /// Chooses for every batch normalisation in `module` whether training uses the statistics of

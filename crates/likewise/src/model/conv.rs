@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use likewise_kernels::{ConvFinish, conv2d};
 
 use super::init::ParameterSource;
 
@@ -47,7 +48,12 @@ impl Conv2dConfig {
 impl Conv2d {
     /// `[B, in, H, W]` → `[B, out, ⌈H / stride⌉, ⌈W / stride⌉]`.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        self.forward_finished(input, ConvFinish::default())
+    }
+
+    /// The same, and what follows the convolution in one operation.
+    pub fn forward_finished(&self, input: Tensor<4>, finish: ConvFinish) -> Tensor<4> {
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
-        likewise_kernels::conv2d(input, self.weight.val(), None, stride, padding)
+        conv2d(input, self.weight.val(), stride, padding, finish)
     }
 }

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use likewise_kernels::Epilogue;
 use serde::{Deserialize, Serialize};
 
+use super::backbone::Segment;
 use super::batch_norm::BatchNorm2d;
 use super::conv::{Conv2d, Conv2dConfig};
 use super::init::ParameterSource;
@@ -103,11 +104,10 @@ pub struct ConvNet {
 }
 
 impl ConvNet {
-    /// `[B, C, H, W]` → feature map `[B, F, H / 2ᵖ, W / 2ᵖ]` with p pooled stages.
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        self.blocks
-            .iter()
-            .fold(images, |map, block| block.forward(map))
+    /// The blocks: `[B, C, H, W]` → feature map `[B, F, H / 2ᵖ, W / 2ᵖ]` with p pooled stages.
+    pub(super) fn segments(&self) -> Vec<Segment<'_>> {
+        let block = |block| -> Segment<'_> { Box::new(move |map| ConvBlock::forward(block, map)) };
+        self.blocks.iter().map(block).collect()
     }
 }
 
@@ -143,6 +143,6 @@ impl ConvBlock {
         } else {
             Epilogue::Relu
         };
-        self.bn.forward(self.conv.forward(input), epilogue)
+        self.bn.after(&self.conv, input, None, epilogue)
     }
 }

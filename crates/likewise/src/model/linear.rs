@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::linear;
 
 use super::init::ParameterSource;
+use super::precision::as_input;
 
 /// `y = x Wᵀ + b`.
 #[derive(Module, Debug)]
@@ -27,6 +28,8 @@ impl Linear {
 
     /// `[B, in]` → `[B, out]`.
     pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        linear(input, self.weight.val().transpose(), Some(self.bias.val()))
+        let weight = as_input(self.weight.val(), &input);
+        let bias = as_input(self.bias.val(), &input);
+        linear(input, weight.transpose(), Some(bias))
     }
 }

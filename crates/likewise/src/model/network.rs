@@ -10,6 +10,7 @@ use super::init::ParameterSource;
 use super::linear::Linear;
 use super::normalize::l2_normalize;
 use super::pooling::Pooling;
+use super::precision::Precision;
 use super::state::{self, StateDict};
 use crate::error::{Error, Result};
 
@@ -106,6 +107,7 @@ impl NetworkConfig {
             head: Linear::new(features, self.embedding_dim, &root.child("head")),
             pooling: self.pooling,
             normalize: self.normalize,
+            precision: Precision::F32,
         })
     }
 }
@@ -125,6 +127,8 @@ pub struct Network {
     pooling: Pooling,
     #[module(skip)]
     normalize: bool,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// What a network says about a batch of B images.
@@ -144,12 +148,33 @@ impl Network {
     ///
     /// If the images do not have the channels (for `mlp` also height and width) of the network.
     pub fn forward(&self, images: Tensor<4>) -> NetworkOutput {
-        let features = self.backbone.forward(images, self.pooling);
+        let segments = self.backbone.segments();
+        let map = segments
+            .iter()
+            .fold(self.prepare(images), |map, segment| segment(map));
+        self.finish(map)
+    }
+
+    /// Images as the first of the backbone's segments takes them.
+    pub(crate) fn prepare(&self, images: Tensor<4>) -> Tensor<4> {
+        self.precision.cast(images)
+    }
+
+    /// Output of the backbone's last segment → features and embeddings.
+    pub(crate) fn finish(&self, map: Tensor<4>) -> NetworkOutput {
+        let features = Precision::F32.cast(self.backbone.finish(map, self.pooling));
         let embeddings = self.embed(features.clone());
         NetworkOutput {
             features,
             embeddings,
         }
+    }
+
+    /// The network with maps of this precision inside its backbone.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
     }
 
     /// Features `[B, F]` → embeddings `[B, D]`.
@@ -169,10 +194,10 @@ impl Network {
     }
 
     /// A view for evaluation on the same parameters: no gradients, running statistics in batch
-    /// normalisation. Give it images from the device without autodiff.
+    /// normalisation, single precision. Give it images from the device without autodiff.
     #[must_use]
     pub fn for_evaluation(&self) -> Self {
-        self.valid()
+        self.valid().with_precision(Precision::F32)
     }
 
     /// Takes over the backbone of a torchvision state dict (see

@@ -3,12 +3,12 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use likewise_kernels::Epilogue;
 use serde::{Deserialize, Serialize};
 
+use super::backbone::Segment;
 use super::batch_norm::BatchNorm2d;
 use super::conv::{Conv2d, Conv2dConfig};
 use super::init::ParameterSource;
@@ -118,24 +118,33 @@ pub struct Resnet {
 }
 
 impl Resnet {
-    /// `[B, C, H, W]` → feature map `[B, 32 · width, ⌈H/32⌉, ⌈W/32⌉]`.
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        self.forward_observed(images, |_, _| {})
+    /// Stem and blocks: `[B, C, H, W]` → feature map `[B, 32 · width, ⌈H/32⌉, ⌈W/32⌉]`.
+    pub(super) fn segments(&self) -> Vec<Segment<'_>> {
+        let stages = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
+        let stem: Segment<'_> = Box::new(|images| self.stem(images, |_, _| {}));
+        let block = |block| -> Segment<'_> { Box::new(move |map| Bottleneck::forward(block, map)) };
+        std::iter::once(stem)
+            .chain(stages.into_iter().flatten().map(block))
+            .collect()
     }
 
-    /// As [`forward`](Self::forward); shows `observe` each intermediate map with its name:
+    fn stem(&self, images: Tensor<4>, mut observe: impl FnMut(&str, &Tensor<4>)) -> Tensor<4> {
+        let map = self.bn1.after(&self.conv1, images, None, Epilogue::Relu);
+        observe("stem_before_maxpool", &map);
+        let pool = MaxPoolOptions::new([3, 3])
+            .with_stride([2, 2])
+            .with_padding([1, 1]);
+        max_pool2d(map, pool)
+    }
+
+    /// `[B, C, H, W]` → the last map; shows `observe` each intermediate map with its name:
     /// `stem_before_maxpool`, `stem`, `layer1` to `layer4`.
     pub fn forward_observed(
         &self,
         images: Tensor<4>,
         mut observe: impl FnMut(&str, &Tensor<4>),
     ) -> Tensor<4> {
-        let map = self.bn1.forward(self.conv1.forward(images), Epilogue::Relu);
-        observe("stem_before_maxpool", &map);
-        let pool = MaxPoolOptions::new([3, 3])
-            .with_stride([2, 2])
-            .with_padding([1, 1]);
-        let mut map = max_pool2d(map, pool);
+        let mut map = self.stem(images, &mut observe);
         observe("stem", &map);
         let stages = [
             ("layer1", &self.layer1),
@@ -213,11 +222,12 @@ impl Bottleneck {
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let shortcut = match &self.downsample {
-            Some((conv, norm)) => norm.forward(conv.forward(input.clone()), Epilogue::None),
+            Some((conv, norm)) => norm.after(conv, input.clone(), None, Epilogue::None),
             None => input.clone(),
         };
-        let map = self.bn1.forward(self.conv1.forward(input), Epilogue::Relu);
-        let map = self.bn2.forward(self.conv2.forward(map), Epilogue::Relu);
-        relu(self.bn3.forward(self.conv3.forward(map), Epilogue::None) + shortcut)
+        let map = self.bn1.after(&self.conv1, input, None, Epilogue::Relu);
+        let map = self.bn2.after(&self.conv2, map, None, Epilogue::Relu);
+        self.bn3
+            .after(&self.conv3, map, Some(shortcut), Epilogue::Relu)
     }
 }

@@ -23,6 +23,11 @@ impl Recipe {
                 "train.chunk_size = 0: at least 1 (or leave it out to embed whole batches)".into(),
             ));
         }
+        if self.train.accumulation_steps == 0 {
+            return Err(Error::Recipe(
+                "train.accumulation_steps = 0: at least 1 (a step for every batch)".into(),
+            ));
+        }
         if self.train.epochs == 0 {
             return Err(Error::Recipe("train.epochs = 0: at least 1".into()));
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::DataSettings;
 use crate::metric::{MetricName, MetricSet};
 use crate::miner::MinerConfig;
-use crate::model::NetworkConfig;
+use crate::model::{NetworkConfig, Precision};
 use crate::objective::{CrossBatchSettings, ObjectiveConfig};
 use crate::sampler::SamplerConfig;
 use crate::train::OptimizerConfig;
@@ -89,6 +89,17 @@ pub struct TrainSettings {
     /// smaller number takes less memory and embeds every image twice. Networks whose BatchNorm is
     /// trained normalise each chunk by itself. Absent: the whole batch at once.
     pub chunk_size: Option<usize>,
+    /// Batches compared each by itself whose mean gradient makes one step of the optimizer: a larger
+    /// batch for the weights, not for the miner. To compare more images with each other use
+    /// `chunk_size`.
+    pub accumulation_steps: u32,
+    /// Whether activations inside the blocks of the network are computed again in the backward pass
+    /// instead of being kept: less memory for about a third more work, with the gradient of the
+    /// whole batch.
+    pub gradient_checkpointing: bool,
+    /// Type of the maps inside the backbone while training: `f32`, or `f16` or `bf16` where the device
+    /// computes in it. Parameters, embeddings, losses and evaluation stay in single precision.
+    pub precision: Precision,
     /// Every how manieth step is looked at more closely (active tuples, distances, gradients, rank
     /// of the embeddings); 0: none, and no warnings about what was seen.
     pub observe_every: u32,
@@ -100,6 +111,9 @@ impl Default for TrainSettings {
             epochs: 150,
             protocol: Protocol::Validation,
             chunk_size: None,
+            accumulation_steps: 1,
+            gradient_checkpointing: false,
+            precision: Precision::F32,
             observe_every: 10,
         }
     }

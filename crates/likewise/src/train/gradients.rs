@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Bool, Gradients, Tensor};
 
 use crate::model::init::ModulePath;
 
@@ -37,6 +37,28 @@ impl ParameterGradients {
                 None => gradient,
             };
             self.0.insert(path, sum);
+        }
+    }
+
+    /// Multiplies all gradients with `factor`, `[1]`.
+    pub fn scale(&mut self, factor: &Tensor<1>) {
+        for gradient in self.0.values_mut() {
+            *gradient = gradient.clone() * factor.clone();
+        }
+    }
+
+    /// Sum of the magnitudes of all values, `[1]`, on the device; nothing without gradients.
+    pub(super) fn total(&self) -> Option<Tensor<1>> {
+        let sums = self.0.values().map(|gradient| gradient.clone().abs().sum());
+        let sums: Vec<_> = sums.collect();
+        (!sums.is_empty()).then(|| Tensor::cat(sums, 0).sum())
+    }
+
+    /// Replaces every gradient by zeros if `overflown`, `[1]`, holds.
+    pub(super) fn clear_if(&mut self, overflown: &Tensor<1, Bool>) {
+        for gradient in self.0.values_mut() {
+            let mask = overflown.clone().expand(gradient.dims());
+            *gradient = gradient.clone().mask_fill(mask, 0.0);
         }
     }
 

@@ -26,7 +26,10 @@ impl Learner {
         classes: usize,
         device: &Device,
     ) -> Result<Self> {
-        let network = recipe.model.init(recipe.seed, image_shape, device)?;
+        let network = recipe
+            .model
+            .init(recipe.seed, image_shape, device)?
+            .with_precision(recipe.train.precision);
         let setting = Setting {
             classes,
             dimension: recipe.model.embedding_dim,

@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::loss_scale::LossScale;
 use super::{ParameterGradients, Schedule};
 use crate::model::init::ModulePath;
 use crate::{Error, Result};
+
+/// Name of the loss scale's state among the optimizer's tensors.
+const LOSS_SCALE: &str = "loss_scale";
 
 /// Which optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +109,21 @@ struct Moments {
     second: Option<Tensor<1>>,
 }
 
+impl Moments {
+    /// These moments where `finite` is 1, those of `before` (or zeros) where it is 0.
+    fn unless_overflown(self, before: Option<Self>, finite: &Tensor<1>) -> Self {
+        let blend = |new: Tensor<1>, old: Option<Tensor<1>>| match old {
+            Some(old) => old.clone() + (new - old) * finite.clone(),
+            None => new * finite.clone(),
+        };
+        let (first, second) = before.map_or((None, None), |old| (Some(old.first), old.second));
+        Self {
+            first: blend(self.first, first),
+            second: self.second.map(|new| blend(new, second)),
+        }
+    }
+}
+
 /// Optimizer state: the number of steps taken and the moments of every parameter.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
@@ -112,6 +131,7 @@ pub struct Optimizer {
     objective_learning_rate: f64,
     steps: u32,
     moments: BTreeMap<String, Moments>,
+    loss_scale: Option<LossScale>,
 }
 
 impl Optimizer {
@@ -123,7 +143,22 @@ impl Optimizer {
             objective_learning_rate,
             steps: 0,
             moments: BTreeMap::new(),
+            loss_scale: None,
         }
+    }
+
+    /// The optimizer for gradients of a scaled loss, on the plain device: a step whose gradients
+    /// overflow changes nothing but the scale.
+    #[must_use]
+    pub fn with_loss_scale(mut self, device: &Device) -> Self {
+        self.loss_scale = Some(LossScale::new(device));
+        self
+    }
+
+    /// What the loss is to be multiplied with before differentiation, and gradients divided by
+    /// after it, `[1]`.
+    pub fn loss_scale(&self) -> Option<Tensor<1>> {
+        self.loss_scale.as_ref().map(LossScale::value)
     }
 
     /// Steps taken.
@@ -132,17 +167,28 @@ impl Optimizer {
     }
 
     /// Moves every parameter that has a gradient; `factor` is the schedule's.
-    pub fn step<M: Module>(&mut self, module: M, gradients: ParameterGradients, factor: f64) -> M {
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        mut gradients: ParameterGradients,
+        factor: f64,
+    ) -> M {
         self.steps += 1;
+        let finite = self
+            .loss_scale
+            .as_mut()
+            .map(|scale| scale.settle(&mut gradients));
         module.map(&mut Update {
             optimizer: self,
             gradients,
+            finite,
             factor,
             path: ModulePath::default(),
         })
     }
 
-    /// The moments as named tensors: `<path>.first`, `<path>.second`.
+    /// The moments as named tensors: `<path>.first`, `<path>.second`; the state of the loss scale
+    /// is `loss_scale`.
     pub fn tensors(&self) -> BTreeMap<String, Tensor<1>> {
         let mut tensors = BTreeMap::new();
         for (path, moments) in &self.moments {
@@ -150,6 +196,9 @@ impl Optimizer {
             if let Some(second) = &moments.second {
                 tensors.insert(format!("{path}.second"), second.clone());
             }
+        }
+        if let Some(scale) = &self.loss_scale {
+            tensors.insert(LOSS_SCALE.into(), scale.state());
         }
         tensors
     }
@@ -166,6 +215,11 @@ impl Optimizer {
             if let Some(first) = tensors.remove(&format!("{path}.first")) {
                 moments.insert(path, Moments { first, second });
             }
+        }
+        if let Some(scale) = &mut self.loss_scale
+            && let Some(state) = tensors.remove(LOSS_SCALE)
+        {
+            scale.restore(state);
         }
         if let Some(name) = tensors.keys().next() {
             return Err(Error::Weights(format!(
@@ -197,13 +251,24 @@ impl Optimizer {
         }
     }
 
-    /// The amount to subtract from a parameter, given its gradient.
-    fn change(&mut self, path: &str, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
+    /// The amount to subtract from a parameter, given its gradient: nothing, and moments as before,
+    /// if `finite` is there and 0.
+    fn change(
+        &mut self,
+        path: &str,
+        gradient: Tensor<1>,
+        learning_rate: f64,
+        finite: Option<&Tensor<1>>,
+    ) -> Tensor<1> {
         let before = self.moments.remove(path);
-        let (change, moments) = match self.config.name {
-            OptimizerName::Adam => self.adam(gradient, before, learning_rate),
-            OptimizerName::Sgd => self.sgd(gradient, before, learning_rate),
+        let (mut change, mut moments) = match self.config.name {
+            OptimizerName::Adam => self.adam(gradient, before.clone(), learning_rate),
+            OptimizerName::Sgd => self.sgd(gradient, before.clone(), learning_rate),
         };
+        if let Some(finite) = finite {
+            change = change * finite.clone();
+            moments = moments.unless_overflown(before, finite);
+        }
         self.moments.insert(path.to_string(), moments);
         change
     }
@@ -270,6 +335,7 @@ impl Optimizer {
 struct Update<'a> {
     optimizer: &'a mut Optimizer,
     gradients: ParameterGradients,
+    finite: Option<Tensor<1>>,
     factor: f64,
     path: ModulePath,
 }
@@ -296,7 +362,10 @@ impl ModuleMapper for Update<'_> {
             gradient = gradient + value.clone().mul_scalar(decay);
         }
         let learning_rate = self.optimizer.learning_rate(&path) * self.factor;
-        let change = self.optimizer.change(&path, gradient, learning_rate);
+        let finite = self.finite.as_ref();
+        let change = self
+            .optimizer
+            .change(&path, gradient, learning_rate, finite);
         let moved = (value - change).reshape(shape);
         Param::from_mapped_value(id, Tensor::from_inner(moved).require_grad(), mapper)
     }

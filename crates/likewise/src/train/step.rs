@@ -9,6 +9,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
+use super::recompute::SegmentInputs;
 use super::{ImageBatch, Learner, Observation, ParameterGradients};
 use crate::Result;
 use crate::batch::BatchLabels;
@@ -26,6 +27,10 @@ pub(super) struct Differentiation<'a> {
     pub device: &'a Device,
     /// Images embedded at once; all without one.
     pub chunk_size: Option<usize>,
+    /// Whether activations inside the network's segments are computed again instead of kept.
+    pub recompute: bool,
+    /// What the loss is scaled with, `[1]`, if it is.
+    pub loss_scale: Option<Tensor<1>>,
     /// Whether to look at more than the loss.
     pub observe: bool,
 }
@@ -45,11 +50,18 @@ impl Differentiation<'_> {
     /// may be gone afterwards.
     pub fn run(&self, images: &mut ImageBatch, rng: &mut ChaCha8Rng) -> Result<Differentiated> {
         let chunks = self.chunks(images.len());
-        let embeddings = if chunks.len() == 1 {
-            let pixels = images.take_tensor(&self.device.clone().autodiff());
-            self.learner.network.forward(pixels).embeddings
-        } else {
+        let mut inputs = None;
+        let embeddings = if chunks.len() > 1 {
             self.embed_in_chunks(images, &chunks).require_grad()
+        } else {
+            let pixels = images.take_tensor(&self.device.clone().autodiff());
+            if self.recompute {
+                let (kept, embeddings) = SegmentInputs::run(&self.untracked(), pixels);
+                inputs = Some(kept);
+                Tensor::from_inner(embeddings).require_grad()
+            } else {
+                self.learner.network.forward(pixels).embeddings
+            }
         };
         let (pairwise, labels) = match self.memory {
             Some(memory) => memory.compare(embeddings.clone(), &images.labels),
@@ -66,15 +78,26 @@ impl Differentiation<'_> {
             .learner
             .objective
             .forward(&pairwise, &labels, &tuples)?;
-        let mut found = loss.backward();
+        let mut found = match &self.loss_scale {
+            Some(scale) => (loss.clone() * Tensor::from_inner(scale.clone())).backward(),
+            None => loss.backward(),
+        };
         let mut gradients = ParameterGradients::take(self.learner, &mut found);
-        if chunks.len() > 1 {
+        if chunks.len() > 1 || inputs.is_some() {
             let gradient = embeddings
                 .grad_remove(&mut found)
                 .unwrap_or_else(|| embeddings.clone().inner().zeros_like());
-            for chunk in chunks {
-                gradients.add(self.carry_back(images, chunk, &gradient));
+            match inputs {
+                Some(inputs) => gradients.add(inputs.backward(self.learner, gradient)),
+                None => {
+                    for chunk in chunks {
+                        gradients.add(self.carry_back(images, chunk, &gradient));
+                    }
+                }
             }
+        }
+        if let Some(scale) = &self.loss_scale {
+            gradients.scale(&scale.clone().recip());
         }
         let switched = tuples.switched_count();
         let observation = self
@@ -99,15 +122,19 @@ impl Differentiation<'_> {
             .collect()
     }
 
-    /// Embeddings of all rows without keeping the network's activations: a clone is used that records
-    /// no gradients. Its running statistics are its own, so that those of the network see each image
-    /// once.
+    /// Embeddings of all rows without keeping the network's activations.
     fn embed_in_chunks(&self, images: &ImageBatch, chunks: &[Range<usize>]) -> Tensor<2> {
-        let network = self.learner.network.clone().no_grad();
+        let network = self.untracked();
         let parts = chunks
             .iter()
             .map(|chunk| self.embed(&network, images, chunk.clone()).inner());
         Tensor::from_inner(Tensor::cat(parts.collect(), 0))
+    }
+
+    /// A clone of the network that records no gradients. Its running statistics are its own, so that
+    /// those of the network see each image once.
+    fn untracked(&self) -> Network {
+        self.learner.network.clone().no_grad()
     }
 
     /// Gradients of the network's parameters for some of the rows, given those of the embeddings.
@@ -117,9 +144,14 @@ impl Differentiation<'_> {
         chunk: Range<usize>,
         gradient: &Tensor<2>,
     ) -> ParameterGradients {
-        let embeddings = self.embed(&self.learner.network, images, chunk.clone());
-        let gradient = Tensor::from_inner(gradient.clone().narrow(0, chunk.start, chunk.len()));
-        let product = (embeddings * gradient).sum();
+        let gradient = gradient.clone().narrow(0, chunk.start, chunk.len());
+        if self.recompute {
+            let images = images.rows_as_tensor(chunk, &self.device.clone().autodiff());
+            let (inputs, _) = SegmentInputs::run(&self.untracked(), images);
+            return inputs.backward(self.learner, gradient);
+        }
+        let embeddings = self.embed(&self.learner.network, images, chunk);
+        let product = (embeddings * Tensor::from_inner(gradient)).sum();
         ParameterGradients::of(self.learner, product.backward())
     }
 

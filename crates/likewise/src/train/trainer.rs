@@ -14,7 +14,7 @@ use super::memories::Memories;
 use super::step::{Differentiated, Differentiation};
 use super::{
     BatchSource, CheckpointState, EmbeddedSplit, Evaluation, Event, Finished, ImageBatch, Learner,
-    Observation, Observed, Optimizer, Pass, Progress, Split, Step, Subject,
+    Observation, Observed, Optimizer, ParameterGradients, Pass, Progress, Split, Step, Subject,
 };
 use crate::metric::{Direction, MetricSet, MetricValues, Quantity};
 use crate::miner::Miner;
@@ -77,13 +77,17 @@ impl Trainer {
             classes.classes().len(),
             &autodiff,
         )?;
-        let optimizer = Optimizer::new(
+        recipe.train.precision.check(device)?;
+        let mut optimizer = Optimizer::new(
             recipe.optimizer.clone(),
             recipe
                 .objective
                 .learning_rate()
                 .unwrap_or(recipe.optimizer.learning_rate),
         );
+        if recipe.train.precision.needs_loss_scale() {
+            optimizer = optimizer.with_loss_scale(device);
+        }
         let batches = recipe.sampler.batches_per_epoch(&classes);
         Ok(Self {
             recipe: recipe.clone(),
@@ -421,37 +425,65 @@ impl Trainer {
 
     async fn batch(&mut self, source: &mut dyn BatchSource) -> Result<Event> {
         let epoch = self.progress.epoch;
-        let Some(mut images) = source.next_batch()? else {
+        let Some(images) = source.next_batch()? else {
             return self.finish_epoch(source).await;
         };
-        let batch = self.progress.batch;
         let factor = self.recipe.optimizer.schedule.factor(
             epoch,
             self.recipe.train.epochs,
-            batch,
+            self.progress.batch,
             self.batches_per_epoch,
         );
+        let mut sum = self.compare(images)?;
+        let mut batches = 1;
+        while batches < self.recipe.train.accumulation_steps
+            && let Some(images) = source.next_batch()?
+        {
+            sum.add(self.compare(images)?);
+            batches += 1;
+        }
+        let Accumulated {
+            mut loss,
+            mut gradients,
+            images,
+            observation,
+        } = sum;
+        if batches > 1 {
+            let share = loss.clone().full_like(1.0 / f64::from(batches));
+            loss = loss * share.clone();
+            gradients.scale(&share);
+        }
+        self.learner = self.optimizer.step(self.learner.clone(), gradients, factor);
+        self.phase = Phase::Batches;
+        Ok(Event::Step(Step {
+            epoch,
+            batch: self.progress.batch - 1,
+            loss,
+            learning_rate: self.recipe.optimizer.learning_rate * factor,
+            images,
+            observation: observation.map(Box::new),
+        }))
+    }
+
+    /// Differentiates one batch and takes note of it; the weights stay as they are.
+    fn compare(&mut self, mut images: ImageBatch) -> Result<Accumulated> {
         let Differentiated {
             loss,
             embeddings,
             gradients,
             observation,
         } = self.differentiate(&mut images)?;
-        self.learner = self.optimizer.step(self.learner.clone(), gradients, factor);
         self.memories.push(&images, embeddings);
         self.observations
-            .extend(observation.clone().map(|seen| (batch, seen)));
+            .extend(observation.clone().map(|seen| (self.progress.batch, seen)));
         self.loss_sum = self.loss_sum.clone() + loss.clone();
         self.progress.batch += 1;
-        self.phase = Phase::Batches;
-        Ok(Event::Step(Step {
-            epoch,
-            batch,
+        Ok(Accumulated {
             loss,
-            learning_rate: self.recipe.optimizer.learning_rate * factor,
+            gradients,
             images: images.len(),
-            observation: observation.map(Box::new),
-        }))
+            observation,
+        })
     }
 
     fn differentiate(&self, images: &mut ImageBatch) -> Result<Differentiated> {
@@ -462,6 +494,8 @@ impl Trainer {
             memory: self.memories.cross_batch.as_ref(),
             device: &self.device,
             chunk_size: self.recipe.train.chunk_size,
+            recompute: self.recipe.train.gradient_checkpointing,
+            loss_scale: self.optimizer.loss_scale(),
             observe: every > 0 && self.progress.batch.is_multiple_of(every),
         };
         differentiation.run(images, &mut self.miner_stream())
@@ -546,6 +580,23 @@ impl Trainer {
             metrics: self.progress.maxima.clone(),
             baselines: self.progress.baselines.clone(),
         }
+    }
+}
+
+/// Sums over the batches of one step.
+struct Accumulated {
+    loss: Tensor<1>,
+    gradients: ParameterGradients,
+    images: usize,
+    observation: Option<Observation>,
+}
+
+impl Accumulated {
+    fn add(&mut self, other: Self) {
+        self.loss = self.loss.clone() + other.loss;
+        self.gradients.add(other.gradients);
+        self.images += other.images;
+        self.observation = self.observation.take().or(other.observation);
     }
 }
 

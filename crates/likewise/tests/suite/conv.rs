@@ -4,7 +4,7 @@
 use burn::tensor::module::{self, BatchNormTrainOutput};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use likewise_kernels::{Epilogue, batch_norm_train, conv2d};
+use likewise_kernels::{ConvFinish, Epilogue, batch_norm_train, conv2d};
 
 use crate::support::{Case, assert_close, assert_close_norm, values};
 
@@ -62,6 +62,14 @@ pub fn cases() -> Vec<Case> {
         ));
     }
     cases
+}
+
+/// Nothing but this bias.
+fn plus(bias: Option<Tensor<1>>) -> ConvFinish {
+    ConvFinish {
+        shift: bias,
+        ..ConvFinish::default()
+    }
 }
 
 fn has_kernels(device: &Device) -> bool {
@@ -223,7 +231,7 @@ fn agree(layer: &Layer, device: &Device) {
         let bias = |[bias, _]: [Tensor<1>; 2]| layer.bias.then_some(bias);
         let (tensors, vectors) = inputs(&device.clone().autodiff());
         let actual = run(tensors, vectors, |[x, w], vectors| {
-            conv2d(x, w, bias(vectors), stride, padding)
+            conv2d(x, w, stride, padding, plus(bias(vectors)))
         });
         let (tensors, vectors) = inputs(&Device::flex().autodiff());
         let expected = run(tensors, vectors, |[x, w], vectors| {
@@ -248,9 +256,9 @@ fn equals_naive_loops(device: &Device) {
     let output = conv2d(
         tensor(1, [n, c, h, w], device),
         tensor(2, [o, c, k, k], device),
-        Some(tensor(3, [o], device)),
         [stride; 2],
         [padding; 2],
+        plus(Some(tensor(3, [o], device))),
     );
     let [_, _, rows, columns] = output.dims();
     assert_eq!((rows, columns), (3, 3));
@@ -333,7 +341,7 @@ fn convolution_differences(device: &Device) {
         (numbers(3, 3), vec![1, 3, 1, 1]),
     ];
     check_differences(inputs, device, |[x, weight, bias]| {
-        conv2d(x, weight, Some(bias.reshape([3])), [2, 1], [1, 1])
+        conv2d(x, weight, [2, 1], [1, 1], plus(Some(bias.reshape([3]))))
     });
 }
 
@@ -367,9 +375,9 @@ fn only_tracked_inputs(device: &Device) {
         let output = conv2d(
             x.clone(),
             weight.clone(),
-            Some(bias.clone()),
             [1, 1],
             [1, 1],
+            plus(Some(bias.clone())),
         );
         let gradients = output.sum().backward();
         assert_eq!(x.grad(&gradients).is_some(), tracked == 0);

@@ -3,12 +3,15 @@
 //! `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
 
 mod conv;
+mod conv_finish;
 mod gram;
 mod log_sum_exp;
 mod miner;
 mod model;
 mod objective;
 mod objective_proxies;
+mod precision;
+mod saving;
 mod step;
 mod support;
 mod train;
@@ -22,11 +25,14 @@ fn main() {
     let arguments = Arguments::from_args();
     let cases: Vec<Case> = [
         conv::cases(),
+        conv_finish::cases(),
         gram::cases(),
         log_sum_exp::cases(),
         miner::cases(),
         model::cases(),
         objective::cases(),
+        precision::cases(),
+        saving::cases(),
         step::cases(),
         objective_proxies::cases(),
         train::cases(),

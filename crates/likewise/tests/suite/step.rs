@@ -42,7 +42,7 @@ fn recipe_for(entry: &objective::Entry, more: &[&str]) -> Recipe {
 }
 
 /// The first `count` steps of a run, and its state after them.
-fn first_steps(recipe: &Recipe, count: usize, device: &Device) -> (Vec<Step>, CheckpointState) {
+pub fn first_steps(recipe: &Recipe, count: usize, device: &Device) -> (Vec<Step>, CheckpointState) {
     let mut source = Waves::new();
     let mut trainer = Trainer::new(recipe, &source, device).unwrap();
     let mut steps = Vec::new();

@@ -1,0 +1,64 @@
+//! Time of a training step and of an evaluation pass of ResNet50 with frozen BatchNorm on the
+//! processor: `resnet_step BATCH SIZE [REPEATS]`. Prints one JSON object.
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use likewise::model::{BackboneConfig, NetworkConfig, ResnetConfig};
+use likewise::train::ParameterGradients;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let numbers: Vec<usize> = std::env::args()
+        .skip(1)
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
+    let [batch, size] = numbers[..2] else {
+        eprintln!("usage: resnet_step BATCH SIZE [REPEATS]");
+        std::process::exit(2);
+    };
+    let repeats = numbers.get(2).copied().unwrap_or(5);
+    let device = Device::flex();
+    let autodiff = device.clone().autodiff();
+    let mut config = NetworkConfig::new(BackboneConfig::Resnet(ResnetConfig::default()));
+    config.frozen_batch_norm = true;
+    let network = config
+        .init(0, [3, size, size], &autodiff)
+        .expect("sizes that work");
+    let pixels: Vec<f32> = (0..batch * 3 * size * size)
+        .map(|i| (i as f32 * 0.37).sin())
+        .collect();
+    let images = |device: &Device| -> Tensor<4> {
+        Tensor::from_data(
+            TensorData::new(pixels.clone(), [batch, 3, size, size]),
+            device,
+        )
+    };
+    let best = |mut work: Box<dyn FnMut()>| {
+        (0..=repeats)
+            .map(|_| {
+                let start = Instant::now();
+                work();
+                start.elapsed().as_secs_f64()
+            })
+            .skip(1)
+            .fold(f64::INFINITY, f64::min)
+    };
+    let evaluated = network.for_evaluation();
+    let forward = best(Box::new(|| {
+        evaluated.forward(images(&device)).embeddings.into_data();
+    }));
+    let step = best(Box::new(|| {
+        let embeddings = network.forward(images(&autodiff)).embeddings;
+        let target = embeddings.clone().detach().narrow(0, 0, 1);
+        let loss = (embeddings - target).square().sum();
+        ParameterGradients::of(&network, loss.backward());
+    }));
+    println!(
+        "{{\"batch\": {batch}, \"size\": {size}, \"forward_ms\": {:.1}, \"step_ms\": {:.1}}}",
+        1e3 * forward,
+        1e3 * step
+    );
+}
