@@ -210,6 +210,9 @@ pub struct Recipes {
     /// Print the full text of this recipe instead of the list.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+    /// With a name: print every setting, those of the recipes it extends included.
+    #[arg(long, requires = "name")]
+    pub resolved: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

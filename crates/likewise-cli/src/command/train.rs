@@ -3,6 +3,7 @@
 mod report;
 mod run;
 mod session;
+mod smoke;
 mod summary;
 
 pub use report::unit;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use likewise::recipe::{Layers, Recipe};
+use likewise::recipe::Recipe;
 use toml::Value;
 
 use crate::args::{BadImage, Train};
@@ -68,7 +69,7 @@ fn recipe(options: &Train) -> Result<Recipe> {
         layers.set(assignment)?;
     }
     if options.smoke {
-        shrink(&mut layers)?;
+        smoke::shrink(&mut layers)?;
     }
     let mut put = |path: &[&str], value: Value| -> Result<()> {
         let path: Vec<String> = path.iter().map(ToString::to_string).collect();
@@ -96,19 +97,6 @@ fn recipe(options: &Train) -> Result<Recipe> {
         options.split.as_deref(),
     )?;
     Ok(layers.into_recipe()?)
-}
-
-/// `--smoke`: one epoch of small batches; every part still runs.
-fn shrink(layers: &mut Layers) -> Result<()> {
-    for assignment in [
-        "train.epochs=1",
-        "sampler.batch_size=16",
-        "data.image_size=32",
-        "data.resize=0",
-    ] {
-        layers.set(assignment)?;
-    }
-    Ok(())
 }
 
 fn run_folder(options: &Train, recipe: &Recipe) -> PathBuf {
