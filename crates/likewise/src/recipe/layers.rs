@@ -98,6 +98,16 @@ impl Layers {
         Ok(())
     }
 
+    /// The value at a path, if one was typed.
+    pub fn value(&self, path: &[&str]) -> Option<&Value> {
+        let (last, parents) = path.split_last()?;
+        let mut table = &self.table;
+        for key in parents {
+            table = table.get(*key)?.as_table()?;
+        }
+        table.get(*last)
+    }
+
     /// Interprets the layers: types checked, unknown keys refused with the nearest known one, values
     /// that follow from others filled in.
     pub fn into_recipe(self) -> Result<Recipe> {
