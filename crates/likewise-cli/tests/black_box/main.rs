@@ -13,6 +13,7 @@ mod doctor;
 mod evaluate;
 mod memories;
 mod not_finite;
+mod paper_recipes;
 mod support;
 mod toy;
 mod train;

@@ -11,14 +11,16 @@ use super::bank::Bank;
 use super::doctor::Doctor;
 use super::embed::Embedding;
 use super::memories::Memories;
+use super::stage::StageListener;
 use super::step::{Differentiated, Differentiation};
 use super::{
     BatchSource, CheckpointState, EmbeddedSplit, Evaluation, Event, Finished, ImageBatch, Learner,
-    Observation, Observed, Optimizer, ParameterGradients, Pass, Progress, Split, Step, Subject,
+    Observation, Observed, Optimizer, ParameterGradients, Pass, Progress, Split, Stage, Step,
+    Subject,
 };
 use crate::metric::{Direction, MetricSet, MetricValues, Quantity};
 use crate::miner::Miner;
-use crate::model::state;
+use crate::model::{Pretrained, state};
 use crate::random::{self, Purpose};
 use crate::recipe::{Protocol, Recipe};
 use crate::sampler::{BatchPlan, ClassIndex};
@@ -56,6 +58,9 @@ pub struct Trainer {
     loss_sum: Tensor<1>,
     phase: Phase,
     warnings: Vec<String>,
+    listener: StageListener,
+    /// Whether the recipe asks for pretrained weights that have not been given yet.
+    lacks_weights: bool,
 }
 
 impl Trainer {
@@ -113,7 +118,21 @@ impl Trainer {
             loss_sum: Tensor::zeros([1], device),
             phase: Phase::Start,
             warnings: Vec::new(),
+            listener: StageListener::default(),
+            lacks_weights: recipe.model.pretrained,
         })
+    }
+
+    /// Gives the backbone the weights that the recipe asks for with `model.pretrained = true`, before
+    /// the first event.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if they are not those of this network; nothing is loaded then.
+    pub fn load_pretrained(&mut self, weights: Pretrained) -> Result<()> {
+        weights.check(&self.recipe.model)?;
+        self.learner.network.load_pretrained(weights.tensors)?;
+        self.lacks_weights = false;
+        Ok(())
     }
 
     /// The same run, continued from `state`: the rest equals that of the uninterrupted run.
@@ -130,6 +149,7 @@ impl Trainer {
             trainer.best = Some(learner);
         }
         state::load_state_dict(&mut trainer.learner, &state.learner)?;
+        trainer.lacks_weights = false;
         let moments = state
             .optimizer
             .into_iter()
@@ -152,6 +172,12 @@ impl Trainer {
         &self.learner
     }
 
+    /// Tells `listener` from now on whenever a part of a step has been asked of the device, which may
+    /// not have done it by then. In steps of several chunks or batches stages repeat.
+    pub fn listen_to_stages(&mut self, listener: impl Fn(Stage) + 'static) {
+        self.listener = StageListener(Some(Box::new(listener)));
+    }
+
     /// Whether the last event was given out.
     pub fn is_done(&self) -> bool {
         matches!(self.phase, Phase::Done)
@@ -163,6 +189,9 @@ impl Trainer {
             return Ok(Some(Event::Warning(warning)));
         }
         match std::mem::replace(&mut self.phase, Phase::Done) {
+            Phase::Start if self.lacks_weights => Err(Error::Weights(
+                "the recipe starts from pretrained weights, but none were loaded".into(),
+            )),
             Phase::Start => Ok(Some(self.start(source))),
             Phase::Evaluate(subject, split) => {
                 self.begin_evaluation(subject, split, source).map(Some)
@@ -454,6 +483,7 @@ impl Trainer {
             gradients.scale(&share);
         }
         self.learner = self.optimizer.step(self.learner.clone(), gradients, factor);
+        self.listener.ended(Stage::Optimizer);
         self.phase = Phase::Batches;
         Ok(Event::Step(Step {
             epoch,
@@ -496,6 +526,7 @@ impl Trainer {
             chunk_size: self.recipe.train.chunk_size,
             recompute: self.recipe.train.gradient_checkpointing,
             loss_scale: self.optimizer.loss_scale(),
+            listener: &self.listener,
             observe: every > 0 && self.progress.batch.is_multiple_of(every),
         };
         differentiation.run(images, &mut self.miner_stream())

@@ -1,12 +1,14 @@
 //! Pulls the trainer and turns its events into progress, records and files.
 
 use anyhow::Result;
+use likewise::model::Pretrained;
 use likewise::recipe::Recipe;
-use likewise::train::Trainer;
+use likewise::train::{Split, Trainer};
 
 use super::session::Session;
 use crate::device::Chosen;
 use crate::interrupt::Interrupt;
+use crate::memory::forecast;
 use crate::progress::say;
 use crate::run_folder::RunFolder;
 use crate::source::LoaderSource;
@@ -20,9 +22,10 @@ pub enum Ending {
     Interrupted,
 }
 
-/// Trains from the beginning or from the folder's last checkpoint.
+/// Trains from the beginning, the backbone starting from `weights`, or from the folder's last checkpoint.
 pub fn train(
     recipe: &Recipe,
+    weights: Option<Pretrained>,
     device: &Chosen,
     source: &mut LoaderSource,
     folder: &mut RunFolder,
@@ -31,7 +34,13 @@ pub fn train(
     let metric = recipe.evaluation.select.to_string();
     let mut trainer = match folder.load(&metric)? {
         Some(state) => Trainer::resume(recipe, source, &device.device, state)?,
-        None => Trainer::new(recipe, source, &device.device)?,
+        None => {
+            let mut trainer = Trainer::new(recipe, source, &device.device)?;
+            if let Some(weights) = weights {
+                trainer.load_pretrained(weights)?;
+            }
+            trainer
+        }
     };
     if trainer.progress().finished {
         say("this run is complete; nothing is left to do");
@@ -53,6 +62,8 @@ pub fn train(
     }
     // The last state says that nothing is left to do.
     let state = pollster::block_on(trainer.checkpoint()).map_err(|error| session.explain(error))?;
+    let classes = source.class_names(Split::Train).len();
+    session.memory(forecast::estimate(recipe, classes, device)?.bytes())?;
     session.finish(&state, source)?;
     Ok(Ending::Finished)
 }

@@ -9,6 +9,7 @@ use likewise::train::{CheckpointState, Evaluation, Event, Finished, Observation,
 
 use super::report::unit;
 use crate::device::Chosen;
+use crate::memory::MemoryUse;
 use crate::history::{Record, subject_name};
 use crate::progress::{Task, say};
 use crate::run_folder::{RunFolder, write_embeddings};
@@ -220,6 +221,15 @@ impl<'a> Session<'a> {
                 .record(Record::Observed { epoch, batch, seen })?;
         }
         self.folder.record(Record::Interrupted { epoch, batch })
+    }
+
+    /// Records what the run took of memory.
+    pub fn memory(&mut self, estimated_bytes: u64) -> Result<()> {
+        let used = MemoryUse::so_far(&self.device.device);
+        self.folder.record(Record::Memory {
+            estimated_bytes,
+            used,
+        })
     }
 
     /// Ends the record of the run and stores the final state, in this order: a run that is stopped
