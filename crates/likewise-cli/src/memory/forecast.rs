@@ -58,7 +58,9 @@ pub fn estimate(recipe: &Recipe, classes: usize, device: &Chosen) -> likewise::R
     let mut estimate = MemoryEstimate::new(recipe, classes, kept)?;
     if on_processor {
         let pixels = 3 * recipe.data.image_size.pow(2) * recipe.sampler.batch_size();
-        estimate.batch += QUEUED * 4 * pixels as u64;
+        // In chunks, the pixels of the whole batch wait, too.
+        let in_chunks = estimate.images < recipe.sampler.batch_size();
+        estimate.batch += (QUEUED + u64::from(in_chunks)) * 4 * pixels as u64;
     }
     Ok(estimate)
 }

@@ -24,8 +24,8 @@ pub struct Cost {
     pub parameters: u64,
     /// Values of maps that are kept from the forward to the backward pass.
     pub kept: u64,
-    /// The same with `gradient_checkpointing`: what passes between segments, and what the largest
-    /// segment keeps.
+    /// The same with `gradient_checkpointing`: the most there is at any time of what passes between
+    /// segments and of what the segment keeps that is computed again.
     pub kept_with_checkpointing: u64,
     /// Values of the largest map.
     pub largest_map: u64,
@@ -44,14 +44,15 @@ impl NetworkConfig {
             separate: kept == Kept::Separate || !self.frozen_batch_norm,
             between: 0,
             segment: 0,
-            largest_segment: 0,
+            largest_in_segment: 0,
+            most: 0,
         };
         trace.keep(volume(input));
         trace.end_segment(input);
         self.backbone.trace(input, &mut trace);
         trace.linear(features, self.embedding_dim);
         trace.end_segment([self.embedding_dim, 1, 1]);
-        trace.cost.kept_with_checkpointing = trace.between + trace.largest_segment;
+        trace.cost.kept_with_checkpointing = trace.most.max(trace.between);
         Ok(trace.cost)
     }
 }
@@ -66,7 +67,10 @@ pub struct Trace {
     between: u64,
     /// Values that the present segment keeps so far.
     segment: u64,
-    largest_segment: u64,
+    /// Values of the largest map of the present segment.
+    largest_in_segment: u64,
+    /// The most that gradient checkpointing holds while it goes back through a segment.
+    most: u64,
 }
 
 impl Trace {
@@ -83,6 +87,7 @@ impl Trace {
         self.cost.multiply_adds += weights * volume([1, shape[1], shape[2]]);
         self.cost.parameters += weights + 2 * output as u64;
         self.cost.largest_map = self.cost.largest_map.max(volume(shape));
+        self.largest_in_segment = self.largest_in_segment.max(volume(shape));
         if self.separate {
             self.keep(volume(shape));
         }
@@ -90,6 +95,13 @@ impl Trace {
             self.keep(volume(shape));
         }
         shape
+    }
+
+    /// The addition of a shortcut, before the ReLU of the convolution it is added to.
+    pub(super) fn addition(&mut self, shape: [usize; 3]) {
+        if self.separate {
+            self.keep(volume(shape));
+        }
     }
 
     /// A max pooling; returns the shape of its output. Where each maximum was takes as much as two
@@ -116,9 +128,11 @@ impl Trace {
 
     /// The end of a part that gradient checkpointing computes again as a whole.
     pub(super) fn end_segment(&mut self, output: [usize; 3]) {
+        // The gradient of the largest map, and of what it is made from.
+        let gradients = 2 * self.largest_in_segment;
+        self.most = self.most.max(self.between + self.segment + gradients);
         self.between += volume(output);
-        self.largest_segment = self.largest_segment.max(self.segment);
-        self.segment = 0;
+        (self.segment, self.largest_in_segment) = (0, 0);
     }
 
     fn keep(&mut self, values: u64) {

@@ -83,6 +83,7 @@ impl ResnetConfig {
                 let inside = trace.convolution(shape, [planes, 1, first], true);
                 let inside = trace.convolution(inside, [planes, 3, second], true);
                 shape = trace.convolution(inside, [output, 1, 1], true);
+                trace.addition(shape);
                 trace.end_segment(shape);
             }
         }

@@ -64,12 +64,13 @@ impl MemoryEstimate {
         } else {
             cost.kept
         };
-        // A gradient of the largest map, and of the one before it.
-        let values = kept + 2 * cost.largest_map;
+        // Gradients of chunks and of batches are added to those of the earlier ones.
+        let is_split = images < batch || recipe.train.accumulation_steps > 1;
+        let copies = 3 + moments + u64::from(is_split);
         Ok(Self {
-            parameters: learned * (3 + moments) * SINGLE,
+            parameters: learned * copies * SINGLE,
             batch: MATRICES * batch as u64 * references * SINGLE,
-            per_image: values * precision,
+            per_image: kept * precision,
             images,
             largest_tensor: cost.largest_map * precision * images as u64,
         })
@@ -104,7 +105,8 @@ mod tests {
     fn the_batch_decides_and_chunks_bound_it() {
         let (whole, chunks) = (estimate(""), estimate("train.chunk_size = 28"));
         assert_eq!((whole.images, chunks.images), (112, 28));
-        assert_eq!(whole.bytes() - chunks.bytes(), 84 * whole.per_image);
+        let gradients = whole.parameters / 5;
+        assert_eq!(whole.bytes() + gradients - chunks.bytes(), 84 * whole.per_image);
         // More than a chunk cannot be embedded at once.
         assert_eq!(estimate("train.chunk_size = 1000"), whole);
         // About 45 MB an image, and 5 values for each of 23.8 million parameters.
