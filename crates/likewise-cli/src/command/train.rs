@@ -20,7 +20,7 @@ use crate::environment::Environment;
 use crate::interrupt::Interrupt;
 use crate::progress::say;
 use crate::run_folder::{RunFolder, read_recipe};
-use crate::source::{LoaderSource, dataset_name};
+use crate::source::{LoaderSource, dataset_name, locate};
 use crate::{output, recipes};
 
 /// Exit code of a run the user stopped.
@@ -74,9 +74,6 @@ fn recipe(options: &Train) -> Result<Recipe> {
         let path: Vec<String> = path.iter().map(ToString::to_string).collect();
         Ok(layers.set_value(&path, value)?)
     };
-    if let Some(data) = &options.data {
-        put(&["data", "source"], Value::String(data.clone()))?;
-    }
     if let Some(epochs) = options.epochs {
         put(&["train", "epochs"], Value::Integer(epochs.into()))?;
     }
@@ -93,6 +90,11 @@ fn recipe(options: &Train) -> Result<Recipe> {
     for assignment in others {
         layers.set(assignment)?;
     }
+    locate(
+        &mut layers,
+        options.data.as_deref(),
+        options.split.as_deref(),
+    )?;
     Ok(layers.into_recipe()?)
 }
 

@@ -65,7 +65,11 @@ impl Embedding {
     }
 
     /// What was embedded.
-    pub(super) fn into_embedded(self) -> Arc<EmbeddedSplit> {
+    pub(super) fn into_embedded(mut self, source: &dyn BatchSource) -> Arc<EmbeddedSplit> {
+        let rows = &self.embedded.rows;
+        self.embedded.gallery = source
+            .gallery(self.split)
+            .map(|gallery| rows.iter().map(|&row| gallery[row]).collect());
         Arc::new(self.embedded)
     }
 }

@@ -16,7 +16,7 @@ use super::{
     BatchSource, CheckpointState, EmbeddedSplit, Evaluation, Event, Finished, ImageBatch, Learner,
     Observation, Observed, Optimizer, ParameterGradients, Pass, Progress, Split, Step, Subject,
 };
-use crate::metric::{self, Direction, MetricSet, MetricValues, Quantity};
+use crate::metric::{Direction, MetricSet, MetricValues, Quantity};
 use crate::miner::Miner;
 use crate::model::state;
 use crate::random::{self, Purpose};
@@ -275,18 +275,12 @@ impl Trainer {
             return Ok(Event::Embedded { done, images });
         }
         let (subject, split) = (embedding.subject, embedding.split);
-        let embedded = embedding.into_embedded();
+        let embedded = embedding.into_embedded(&*source);
         if subject == Subject::MemoryBank {
             return self.fill_bank(&embedded);
         }
         let requested = self.requested(subject);
-        let metrics = metric::evaluate(
-            &embedded.values,
-            embedded.dim,
-            &embedded.labels,
-            &requested,
-            self.recipe.seed,
-        )?;
+        let (metrics, _) = embedded.evaluate(&requested, self.recipe.seed)?;
         self.warnings.extend(
             metrics
                 .notes

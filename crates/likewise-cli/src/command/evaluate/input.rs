@@ -42,10 +42,17 @@ impl Input {
         // Files of earlier versions have no names.
         let numbers = class_names.len()..classes;
         class_names.extend(numbers.map(|label| label.to_string()));
-        Ok(Self {
-            queries,
-            gallery: None,
-            class_names,
+        Ok(match queries.queries_and_gallery() {
+            Some((queries, gallery)) => Self {
+                queries,
+                gallery: Some(gallery),
+                class_names,
+            },
+            None => Self {
+                queries,
+                gallery: None,
+                class_names,
+            },
         })
     }
 
@@ -113,6 +120,7 @@ impl Rows {
             values: self.values,
             dim: self.dim,
             labels,
+            gallery: None,
         })
     }
 }
