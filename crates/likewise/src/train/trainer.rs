@@ -18,7 +18,7 @@ use super::{
 };
 use crate::metric::{Direction, MetricSet, MetricValues, Quantity};
 use crate::miner::Miner;
-use crate::model::state;
+use crate::model::{Pretrained, state};
 use crate::random::{self, Purpose};
 use crate::recipe::{Protocol, Recipe};
 use crate::sampler::{BatchPlan, ClassIndex};
@@ -56,6 +56,8 @@ pub struct Trainer {
     loss_sum: Tensor<1>,
     phase: Phase,
     warnings: Vec<String>,
+    /// Whether the recipe asks for pretrained weights that have not been given yet.
+    lacks_weights: bool,
 }
 
 impl Trainer {
@@ -113,7 +115,20 @@ impl Trainer {
             loss_sum: Tensor::zeros([1], device),
             phase: Phase::Start,
             warnings: Vec::new(),
+            lacks_weights: recipe.model.pretrained,
         })
+    }
+
+    /// Gives the backbone the weights that the recipe asks for with `model.pretrained = true`, before
+    /// the first event.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if they are not those of this network; nothing is loaded then.
+    pub fn load_pretrained(&mut self, weights: Pretrained) -> Result<()> {
+        weights.check(&self.recipe.model)?;
+        self.learner.network.load_pretrained(weights.tensors)?;
+        self.lacks_weights = false;
+        Ok(())
     }
 
     /// The same run, continued from `state`: the rest equals that of the uninterrupted run.
@@ -130,6 +145,7 @@ impl Trainer {
             trainer.best = Some(learner);
         }
         state::load_state_dict(&mut trainer.learner, &state.learner)?;
+        trainer.lacks_weights = false;
         let moments = state
             .optimizer
             .into_iter()
@@ -163,6 +179,9 @@ impl Trainer {
             return Ok(Some(Event::Warning(warning)));
         }
         match std::mem::replace(&mut self.phase, Phase::Done) {
+            Phase::Start if self.lacks_weights => Err(Error::Weights(
+                "the recipe starts from pretrained weights, but none were loaded".into(),
+            )),
             Phase::Start => Ok(Some(self.start(source))),
             Phase::Evaluate(subject, split) => {
                 self.begin_evaluation(subject, split, source).map(Some)
