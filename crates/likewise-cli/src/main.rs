@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    memory::keep_freed_memory();
     let arguments = args::Arguments::parse();
     let verbose = arguments.verbose;
     match command::run(arguments) {

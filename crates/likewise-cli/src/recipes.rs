@@ -38,9 +38,7 @@ impl Embedded {
 
     /// Those that can be run.
     pub fn recipes() -> impl Iterator<Item = &'static Self> {
-        EMBEDDED
-            .iter()
-            .filter(|embedded| embedded.group() != BASES)
+        EMBEDDED.iter().filter(|embedded| embedded.group() != BASES)
     }
 
     /// What it says, together with what it extends.

@@ -28,6 +28,14 @@ TRAIN = transforms.Compose([
     transforms.ToTensor(),
     transforms.Normalize(MEAN, STD),
 ])
+ADV = transforms.Compose([
+    transforms.RandomResizedCrop(224),
+    transforms.RandomGrayscale(0.2),
+    transforms.ColorJitter(0.2, 0.2, 0.2, 0.2),
+    transforms.RandomHorizontalFlip(0.5),
+    transforms.ToTensor(),
+    transforms.Normalize(MEAN, STD),
+])
 EVALUATE = transforms.Compose([
     transforms.Resize(256),
     transforms.CenterCrop(224),
@@ -56,6 +64,7 @@ PYTHON = {
     "Pillow, decoding alone": lambda data: Image.open(io.BytesIO(data)).convert("RGB"),
     "Pillow and torchvision, train": pillow(TRAIN),
     "Pillow and torchvision, evaluate": pillow(EVALUATE),
+    "Pillow and torchvision, adv": pillow(ADV),
     "torchvision.io, train": tensor,
 }
 
@@ -94,6 +103,9 @@ def main():
                 for row in likewise(options.likewise, folder, len(files), more):
                     key = f"Likewise, {row['transform']}, {name}"
                     best[key] = max(best.get(key, 0), row["images_per_cpu_second"])
+            adv = likewise(options.likewise, folder, len(files), ["--augmentation", "adv"])
+            key = "Likewise, adv, exact"
+            best[key] = max(best.get(key, 0), adv[0]["images_per_cpu_second"])
         kilobytes = sum(file.stat().st_size for file in files) / len(files) / 1e3
     turbo = features.version("libjpeg_turbo")
     print(f"Pillow {PIL.__version__} (libjpeg-turbo {turbo}), torch {torch.__version__}, "

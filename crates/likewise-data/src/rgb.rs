@@ -49,7 +49,7 @@ impl RgbImage {
     }
 
     /// Row `y` and all below it.
-    pub(crate) fn from_row(&self, y: usize) -> &[u8] {
+    pub(crate) fn rows_from(&self, y: usize) -> &[u8] {
         &self.pixels[y * self.width * 3..]
     }
 

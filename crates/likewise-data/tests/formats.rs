@@ -143,3 +143,44 @@ fn a_part_of_a_jpeg_equals_the_whole() {
     }
     assert!(partial > 100, "{partial}");
 }
+
+/// Whatever bytes are wrong, the C library ends with an error or some pixels.
+#[test]
+fn damaged_jpegs_end_in_an_error_or_in_pixels() {
+    use likewise_data::decode::Picture;
+    use likewise_data::rgb::Region;
+    let (mut errors, mut pixels) = (0, 0);
+    for name in [
+        "rgb_420.jpg",
+        "detail_progressive.jpg",
+        "detail_restart.jpg",
+        "grey.jpg",
+    ] {
+        let sound = sample(name);
+        for (at, reduction) in (2..sound.len())
+            .step_by(3)
+            .zip([1, 2, 8].into_iter().cycle())
+        {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 0x5A;
+            let decoded = Picture::open(&bytes).and_then(|picture| {
+                let (width, height) = picture.size();
+                let region = Region {
+                    left: width / 2,
+                    top: height / 3,
+                    width: (width - width / 2).min(30),
+                    height: (height - height / 3).min(30),
+                };
+                picture.decode_part(region, reduction)
+            });
+            match decoded {
+                Ok(part) => pixels += part.image.pixels().len(),
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    errors += 1;
+                }
+            }
+        }
+    }
+    assert!(errors > 20 && pixels > 10_000, "{errors} {pixels}");
+}

@@ -17,6 +17,8 @@ pub fn run(options: &Recipes) -> Result<()> {
     for embedded in Embedded::recipes() {
         rows.push((embedded, embedded.layers()?.into_recipe()?));
     }
+    // What stands alone comes first.
+    rows.sort_by_key(|(embedded, _)| !embedded.group().is_empty());
     if options.json {
         let rows: Vec<_> = rows
             .iter()
@@ -44,7 +46,11 @@ pub fn run(options: &Recipes) -> Result<()> {
     for (embedded, recipe) in &rows {
         let name = embedded.name;
         if embedded.group().is_empty() {
-            outln!("{name}\n  {}\n  expected: {}", recipe.summary, recipe.expected);
+            outln!(
+                "{name}\n  {}\n  expected: {}",
+                recipe.summary,
+                recipe.expected
+            );
             outln!("  run: {}", command(name, recipe));
             continue;
         }

@@ -96,7 +96,10 @@ fn recipe(options: &Train) -> Result<(Recipe, Start)> {
     };
     if let Some(file) = &options.weights {
         put(&["model", "pretrained"], Value::Boolean(true))?;
-        put(&["model", "weights"], Value::String(file.display().to_string()))?;
+        put(
+            &["model", "weights"],
+            Value::String(file.display().to_string()),
+        )?;
     }
     if let Some(epochs) = options.epochs {
         put(&["train", "epochs"], Value::Integer(epochs.into()))?;

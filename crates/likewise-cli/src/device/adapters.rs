@@ -140,7 +140,10 @@ fn own_memory(adapter: &wgpu::Adapter) -> Option<u64> {
         let instance = vulkan.shared_instance().raw_instance();
         instance.get_physical_device_memory_properties(vulkan.raw_physical_device())
     };
-    let heaps = heaps.memory_heaps.iter().take(heaps.memory_heap_count as usize);
+    let heaps = heaps
+        .memory_heaps
+        .iter()
+        .take(heaps.memory_heap_count as usize);
     let own = heaps.filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0);
     own.map(|heap| heap.size).max()
 }

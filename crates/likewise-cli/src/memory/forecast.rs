@@ -51,16 +51,25 @@ pub fn check(recipe: &Recipe, classes: usize, device: &Chosen) -> Result<Forecas
 }
 
 /// What a step takes on `device`; on the processor, with the batches that wait to be used.
-pub fn estimate(recipe: &Recipe, classes: usize, device: &Chosen) -> likewise::Result<MemoryEstimate> {
+pub fn estimate(
+    recipe: &Recipe,
+    classes: usize,
+    device: &Chosen,
+) -> likewise::Result<MemoryEstimate> {
     let on_processor = device.adapter.is_none();
     let fused = on_processor && recipe.train.precision == Precision::F32;
     let kept = if fused { Kept::Fused } else { Kept::Separate };
     let mut estimate = MemoryEstimate::new(recipe, classes, kept)?;
     if on_processor {
         let pixels = 3 * recipe.data.image_size.pow(2) * recipe.sampler.batch_size();
+        let pixels = 4 * pixels as u64;
+        estimate.batch += QUEUED * pixels;
         // In chunks, the pixels of the whole batch wait, too.
-        let in_chunks = estimate.images < recipe.sampler.batch_size();
-        estimate.batch += (QUEUED + u64::from(in_chunks)) * 4 * pixels as u64;
+        if estimate.images < recipe.sampler.batch_size() {
+            estimate.batch += pixels;
+        } else {
+            estimate.chunking += pixels;
+        }
     }
     Ok(estimate)
 }
@@ -89,7 +98,7 @@ fn judge(estimate: &MemoryEstimate, recipe: &Recipe, memory: &Available) -> Resu
 
 fn way_out(recipe: &Recipe, estimate: &MemoryEstimate, memory: &Available) -> String {
     let room = (COMFORTABLE * memory.free as f64) as u64;
-    let chunk = estimate.images_within(room).min(estimate.images);
+    let chunk = estimate.images_within(room);
     let mut ways = Vec::new();
     if chunk > 0 {
         let same = match recipe.model.frozen_batch_norm {
@@ -102,13 +111,20 @@ fn way_out(recipe: &Recipe, estimate: &MemoryEstimate, memory: &Available) -> St
         ways.push("--set train.gradient_checkpointing=true".into());
     }
     ways.push("a smaller data.image_size".into());
-    format!("It will fit, or come nearer to it, with {}", ways.join(", or "))
+    format!(
+        "It will fit, or come nearer to it, with {}",
+        ways.join(", or ")
+    )
 }
 
 /// Refuses maps that are larger than what a kernel may see on this adapter. The tensor library takes
 /// Vulkan's word for this limit only where there is none.
 fn fits_a_binding(estimate: &MemoryEstimate, device: &Chosen) -> Result<()> {
-    let Some(adapter) = device.adapter.as_ref().filter(|adapter| adapter.interface != "vulkan") else {
+    let Some(adapter) = device
+        .adapter
+        .as_ref()
+        .filter(|adapter| adapter.interface != "vulkan")
+    else {
         return Ok(());
     };
     let limit = adapter.max_buffer_binding;
@@ -169,7 +185,11 @@ mod tests {
         let chunk: usize = chunk.split_once(' ').unwrap().0.parse().unwrap();
         let with_chunk = self::recipe(&format!("train.chunk_size = {chunk}"));
         let smaller = MemoryEstimate::new(&with_chunk, 100, Kept::Fused).unwrap();
-        assert_eq!(judge(&smaller, &with_chunk, &memory(3)).unwrap().warning, None, "{text}");
+        assert_eq!(
+            judge(&smaller, &with_chunk, &memory(3)).unwrap().warning,
+            None,
+            "{text}"
+        );
         // Where the parameters alone are too much, no chunk helps.
         assert!(!way_out(&recipe, &estimate, &memory(0)).contains("chunk_size"));
     }

@@ -136,13 +136,19 @@ fn runs() -> impl Iterator<Item = (&'static Method, usize, &'static Embedded)> {
             .map(move |method| {
                 let name = format!("{}/{}", DATASETS[dataset].0, method.name);
                 let embedded = Embedded::named(&name);
-                (method, dataset, embedded.unwrap_or_else(|| panic!("{name} is missing")))
+                (
+                    method,
+                    dataset,
+                    embedded.unwrap_or_else(|| panic!("{name} is missing")),
+                )
             })
     })
 }
 
 fn resolved(embedded: &Embedded) -> Recipe {
-    let recipe = embedded.layers().and_then(|layers| Ok(layers.into_recipe()?));
+    let recipe = embedded
+        .layers()
+        .and_then(|layers| Ok(layers.into_recipe()?));
     recipe.unwrap_or_else(|error| panic!("{}: {error:#}", embedded.name))
 }
 
@@ -158,7 +164,11 @@ fn settings(recipe: &Recipe) -> BTreeMap<String, String> {
         }
     }
     let mut settings = BTreeMap::new();
-    add(String::new(), &Value::try_from(recipe).unwrap(), &mut settings);
+    add(
+        String::new(),
+        &Value::try_from(recipe).unwrap(),
+        &mut settings,
+    );
     settings
 }
 
@@ -175,11 +185,18 @@ fn there_are_the_67_runs_of_the_paper_and_no_others() {
 fn objective_and_miner_are_those_of_the_script() {
     for (method, dataset, embedded) in runs() {
         let recipe = resolved(embedded);
-        let text = format!("[model.backbone]\narchitecture = 'mlp'\n{}", method.tables(dataset));
+        let text = format!(
+            "[model.backbone]\narchitecture = 'mlp'\n{}",
+            method.tables(dataset)
+        );
         let expected: Recipe = toml::from_str(&text).unwrap();
         assert_eq!(recipe.objective, expected.objective, "{}", embedded.name);
         assert_eq!(recipe.miner, expected.miner, "{}", embedded.name);
-        assert_eq!(recipe.model.normalize, method.normalize, "{}", embedded.name);
+        assert_eq!(
+            recipe.model.normalize, method.normalize,
+            "{}",
+            embedded.name
+        );
     }
 }
 
@@ -224,9 +241,15 @@ fn a_recipe_differs_from_its_base_in_objective_and_miner_only() {
         let base = Embedded::named(&format!("base/{}", DATASETS[dataset].0)).unwrap();
         let mut layers: Layers = base.layers().unwrap();
         layers.set("objective.name=multisimilarity").unwrap();
-        let (base, recipe) = (settings(&layers.into_recipe().unwrap()), settings(&resolved(embedded)));
+        let (base, recipe) = (
+            settings(&layers.into_recipe().unwrap()),
+            settings(&resolved(embedded)),
+        );
         let keys: BTreeSet<&String> = base.keys().chain(recipe.keys()).collect();
-        for key in keys.into_iter().filter(|key| base.get(*key) != recipe.get(*key)) {
+        for key in keys
+            .into_iter()
+            .filter(|key| base.get(*key) != recipe.get(*key))
+        {
             let own = ["name", "summary", "expected"].contains(&key.as_str())
                 || key.starts_with("objective.")
                 || key.starts_with("miner.")
@@ -246,45 +269,82 @@ fn the_header_names_the_published_figure_and_the_command() {
         assert_eq!(recipe.expected, recall);
         assert_eq!(recipe.summary, format!("{} on {title}", method.label));
         assert!(recipe.paper.contains("ICML 2020"), "{}", embedded.name);
-        let header: Vec<&str> = embedded.text.lines().take_while(|line| line.starts_with('#')).collect();
+        let header: Vec<&str> = embedded
+            .text
+            .lines()
+            .take_while(|line| line.starts_with('#'))
+            .collect();
         let header = header.join("\n");
         let command = format!(
             "for s in 0 1 2 3 4; do likewise train --config {} --data PATH --weights FILE --seed $s; done",
             embedded.name
         );
-        assert!(header.contains(&recall) && header.contains(&command), "{header}");
-        assert!(embedded.text.lines().count() <= 24, "{} is long", embedded.name);
+        assert!(
+            header.contains(&recall) && header.contains(&command),
+            "{header}"
+        );
+        assert!(
+            embedded.text.lines().count() <= 24,
+            "{} is long",
+            embedded.name
+        );
     }
 }
 
 /// What differs between the original code and the formula is said where a figure depends on it.
 #[test]
 fn figures_of_code_that_did_something_else_are_marked() {
-    let marked = ["angular", "arcface", "lifted", "quadruplet_distance", "snr_distance", "r_snr_distance", "softtriplet"];
+    let marked = [
+        "angular",
+        "arcface",
+        "lifted",
+        "quadruplet_distance",
+        "snr_distance",
+        "r_snr_distance",
+        "softtriplet",
+    ];
     for (method, dataset, embedded) in runs() {
         let says_so = embedded.text.contains("original code");
-        let expected = marked.contains(&method.name) || (method.name == "histogram" && dataset == 2);
+        let expected =
+            marked.contains(&method.name) || (method.name == "histogram" && dataset == 2);
         assert_eq!(says_so, expected, "{}", embedded.name);
     }
 }
 
 #[test]
 fn the_chapter_of_the_book_has_the_figures() {
-    let mut table = String::from("| recipe | method | CUB200-2011 | CARS196 | Stanford Online Products |\n|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "| recipe | method | CUB200-2011 | CARS196 | Stanford Online Products |\n|---|---|---|---|---|\n",
+    );
     for method in METHODS {
-        let cell = |recall: &str| if recall.is_empty() { "–".to_string() } else { recall.to_string() };
+        let cell = |recall: &str| {
+            if recall.is_empty() {
+                "–".to_string()
+            } else {
+                recall.to_string()
+            }
+        };
         let [cub, cars, sop] = method.recall.map(cell);
-        table += &format!("| `{}` | {} | {cub} | {cars} | {sop} |\n", method.name, method.label);
+        table += &format!(
+            "| `{}` | {} | {cub} | {cars} | {sop} |\n",
+            method.name, method.label
+        );
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/paper-recipes.md");
     let text = fs::read_to_string(file).unwrap();
-    assert!(text.contains(&table), "docs/src/paper-recipes.md should contain:\n{table}");
+    assert!(
+        text.contains(&table),
+        "docs/src/paper-recipes.md should contain:\n{table}"
+    );
 }
 
 #[test]
 fn what_an_embedded_recipe_extends_is_found_from_its_folder() {
     let beside = |file: &str, base: &str| super::beside(file, base).display().to_string();
-    assert_eq!(beside("cub200/npair.toml", "../base/cub200.toml"), "base/cub200.toml");
+    assert_eq!(
+        beside("cub200/npair.toml", "../base/cub200.toml"),
+        "base/cub200.toml"
+    );
     assert_eq!(beside("emoji.toml", "other.toml"), "other.toml");
     assert_eq!(beside("a.toml", "../../b.toml"), "../../b.toml");
     assert_eq!(beside("/x/y/a.toml", "../b.toml"), "/x/b.toml");
@@ -292,7 +352,10 @@ fn what_an_embedded_recipe_extends_is_found_from_its_folder() {
 
 #[test]
 fn a_name_with_a_slip_is_recognised() {
-    assert_eq!(nearest("cub200/margin_b12_distanc"), Some("cub200/margin_b12_distance"));
+    assert_eq!(
+        nearest("cub200/margin_b12_distanc"),
+        Some("cub200/margin_b12_distance")
+    );
     assert_eq!(nearest("configs/cars196/npair.toml"), Some("cars196/npair"));
     assert_eq!(nearest("something/else/altogether.toml"), None);
 }

@@ -7,6 +7,7 @@ mod bad_options;
 mod bad_recipe;
 mod bad_run_folder;
 mod bench;
+mod bench_train;
 mod benchmarks;
 mod chunks;
 mod doctor;

@@ -4,9 +4,9 @@
 mod cache;
 mod disk;
 mod queue;
+mod shared;
 mod worker;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -16,13 +16,12 @@ pub use likewise::recipe::OnBadImage;
 use likewise::{Error, Result};
 
 use crate::dataset::Dataset;
-use crate::decode::Picture;
-use crate::rgb::{Part, Region};
-use crate::transform::{Cut, Transform, TransformOptions};
+use crate::transform::TransformOptions;
 use cache::Cache;
 use disk::Disk;
 pub use disk::DiskCache;
 use queue::Queue;
+use shared::Shared;
 
 /// How a [`Loader`] works.
 #[derive(Clone, Debug)]
@@ -132,96 +131,6 @@ enum Role {
 #[derive(Debug)]
 pub struct Loader {
     shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    dataset: Arc<Dataset>,
-    train: Transform,
-    evaluate: Transform,
-    options: LoaderOptions,
-    cache: Cache,
-    disk: Option<Disk>,
-    bad: Mutex<BTreeMap<usize, String>>,
-}
-
-impl Shared {
-    /// Reads and decodes an image: all of it while there is room to keep it in memory, else what
-    /// the cut needs.
-    fn read_part(
-        &self,
-        index: usize,
-        draw: impl FnOnce((usize, usize)) -> Cut,
-    ) -> Result<(Part, Cut)> {
-        if let Some(disk) = &self.disk {
-            return self.read_kept(disk, index, draw);
-        }
-        let bytes = self.dataset.read(index)?;
-        let named = |error| self.dataset.at_item(index, &error);
-        let picture = Picture::open(&bytes).map_err(named)?;
-        let (width, height) = picture.size();
-        let cut = draw((width, height));
-        if self.cache.has_room((width * height * 3) as u64) {
-            let image = Arc::new(picture.decode().map_err(named)?);
-            self.cache.offer(index, &image);
-            return Ok((image.into(), cut));
-        }
-        let reduction = if self.options.exact {
-            1
-        } else {
-            cut.reduction()
-        };
-        let part = picture
-            .decode_part(cut.needed(), reduction)
-            .map_err(named)?;
-        Ok((part, cut))
-    }
-
-    /// As [`Self::read_part`], by way of the folder of decoded images.
-    fn read_kept(
-        &self,
-        disk: &Disk,
-        index: usize,
-        draw: impl FnOnce((usize, usize)) -> Cut,
-    ) -> Result<(Part, Cut)> {
-        let slot = disk.slot(&self.dataset, index)?;
-        // What cannot be read is made again.
-        if let Ok(Some(kept)) = slot.open() {
-            let (width, height) = kept.size();
-            let cut = draw((width, height));
-            let keep = self.cache.has_room((width * height * 3) as u64);
-            let region = match keep {
-                true => Region {
-                    left: 0,
-                    top: 0,
-                    width,
-                    height,
-                },
-                false => cut.needed(),
-            };
-            let part = kept.read(region).map_err(|error| {
-                let error = Error::Data(format!("its decoded copy cannot be read: {error}"));
-                self.dataset.at_item(index, &error)
-            })?;
-            if keep {
-                self.cache.offer(index, &part.image);
-            }
-            return Ok((part, cut));
-        }
-        let image = Arc::new(disk.shrink(self.dataset.decode(index)?));
-        disk.write(&slot, &image);
-        self.cache.offer(index, &image);
-        let part = Part::from(image);
-        let cut = draw(part.size());
-        Ok((part, cut))
-    }
-
-    fn transform(&self, role: Role) -> &Transform {
-        match role {
-            Role::Train => &self.train,
-            Role::Evaluate => &self.evaluate,
-        }
-    }
 }
 
 impl Loader {

@@ -10,7 +10,8 @@ use std::time::Instant;
 use likewise::random::{Purpose, stream};
 
 use super::queue::{Claim, Queue, Row};
-use super::{OnBadImage, Role, Shared, SkippedImage};
+use super::shared::Shared;
+use super::{OnBadImage, Role, SkippedImage};
 use crate::rgb::Part;
 use crate::transform::{Cut, Scratch};
 

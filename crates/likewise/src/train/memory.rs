@@ -1,6 +1,8 @@
 //! How much memory training will take, from the recipe alone: before the first step, when there is
 //! still time to change it.
 
+use serde::Serialize;
+
 use super::OptimizerName;
 use crate::Result;
 use crate::model::Kept;
@@ -15,7 +17,7 @@ const MATRICES: u64 = 8;
 
 /// Bytes that a step takes on the device. What the program itself, its loader and the driver take is
 /// not in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryEstimate {
     /// Learned parameters, their gradients, the optimizer's moments, and the best parameters so far.
     pub parameters: u64,
@@ -25,6 +27,9 @@ pub struct MemoryEstimate {
     pub per_image: u64,
     /// Images embedded at once.
     pub images: usize,
+    /// What dividing the batch into chunks would add, if it is not divided yet: the gradients of chunks
+    /// are added to those of the earlier ones.
+    pub chunking: u64,
     /// The largest single tensor.
     pub largest_tensor: u64,
 }
@@ -64,11 +69,13 @@ impl MemoryEstimate {
         } else {
             cost.kept
         };
-        // Gradients of chunks and of batches are added to those of the earlier ones.
+        // Those of several batches are, too.
         let is_split = images < batch || recipe.train.accumulation_steps > 1;
         let copies = 3 + moments + u64::from(is_split);
+        let gradient = learned * SINGLE;
         Ok(Self {
-            parameters: learned * copies * SINGLE,
+            chunking: if is_split { 0 } else { gradient },
+            parameters: copies * gradient,
             batch: MATRICES * batch as u64 * references * SINGLE,
             per_image: kept * precision,
             images,
@@ -81,10 +88,16 @@ impl MemoryEstimate {
         self.parameters + self.batch + self.per_image * self.images as u64
     }
 
-    /// How many images can be embedded at once in so many bytes; 0 if none can.
+    /// How many images can be embedded at once in so many bytes, at most all there are; 0 if none can.
     pub fn images_within(&self, bytes: u64) -> usize {
-        let rest = bytes.saturating_sub(self.parameters + self.batch);
-        usize::try_from(rest / self.per_image.max(1)).unwrap_or(usize::MAX)
+        if bytes >= self.bytes() {
+            return self.images;
+        }
+        let rest = bytes.saturating_sub(self.parameters + self.batch + self.chunking);
+        let images = rest / self.per_image.max(1);
+        usize::try_from(images)
+            .unwrap_or(usize::MAX)
+            .min(self.images)
     }
 }
 
@@ -105,8 +118,10 @@ mod tests {
     fn the_batch_decides_and_chunks_bound_it() {
         let (whole, chunks) = (estimate(""), estimate("train.chunk_size = 28"));
         assert_eq!((whole.images, chunks.images), (112, 28));
-        let gradients = whole.parameters / 5;
-        assert_eq!(whole.bytes() + gradients - chunks.bytes(), 84 * whole.per_image);
+        assert_eq!(
+            whole.bytes() + whole.chunking - chunks.bytes(),
+            84 * whole.per_image
+        );
         // More than a chunk cannot be embedded at once.
         assert_eq!(estimate("train.chunk_size = 1000"), whole);
         // About 45 MB an image, and 5 values for each of 23.8 million parameters.
@@ -124,7 +139,10 @@ mod tests {
     fn what_fits_is_what_the_estimate_says_it_takes() {
         let whole = estimate("");
         assert_eq!(whole.images_within(whole.bytes()), 112);
-        assert_eq!(whole.images_within(whole.bytes() - 1), 111);
+        let chunk = whole.images_within(whole.bytes() - 1);
+        assert_eq!(chunk, 109);
+        let chunks = estimate(&format!("train.chunk_size = {chunk}"));
+        assert!(chunks.bytes() < whole.bytes());
         assert_eq!(whole.images_within(whole.parameters), 0);
         assert_eq!(whole.images_within(0), 0);
     }

@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor};
 use likewise::model::Kept;
 use likewise::recipe::Recipe;
-use likewise::train::{Event, Stage, Trainer};
+use likewise::train::{Event, MemoryEstimate, Stage, Trainer};
 
 use super::{use_threads, wait};
 use crate::args::BenchTrain;
@@ -38,7 +38,7 @@ struct Measurement {
     /// Bytes at the peak of the undisturbed pass beyond those before it.
     peak: Option<usize>,
     /// What was estimated before.
-    estimated: u64,
+    estimate: MemoryEstimate,
     memory: MemoryUse,
     /// Multiply-adds of one image's forward pass.
     multiply_adds: u64,
@@ -65,7 +65,7 @@ pub fn run(options: &BenchTrain) -> Result<()> {
     let recipe = setting::recipe(options)?;
     let device = choose(&options.run.device)?;
     forecast::check(&recipe, CLASSES, &device)?.say();
-    let estimated = forecast::estimate(&recipe, CLASSES, &device)?.bytes();
+    let estimate = forecast::estimate(&recipe, CLASSES, &device)?;
     let size = recipe.data.image_size;
     let cost = recipe.model.cost([3, size, size], Kept::Fused)?;
     let warm_up = options.steps.div_ceil(3);
@@ -82,7 +82,7 @@ pub fn run(options: &BenchTrain) -> Result<()> {
         steps,
         stages,
         peak,
-        estimated,
+        estimate,
         memory,
         multiply_adds: cost.multiply_adds,
         ceiling: ceiling::measure(&device.device, recipe.train.precision),

@@ -132,10 +132,15 @@ fn settings(
             ),
             (
                 "memory".into(),
-                history.memory().map_or("unknown".into(), |(estimated, used)| {
-                    let estimated = gigabytes(estimated);
-                    format!("{} at the peak ({estimated} estimated for a step)", used.text())
-                }),
+                history
+                    .memory()
+                    .map_or("unknown".into(), |(estimated, used)| {
+                        let estimated = gigabytes(estimated);
+                        format!(
+                            "{} at the peak ({estimated} estimated for a step)",
+                            used.text()
+                        )
+                    }),
             ),
         ],
     ));

@@ -9,8 +9,8 @@ use likewise::train::{CheckpointState, Evaluation, Event, Finished, Observation,
 
 use super::report::unit;
 use crate::device::Chosen;
-use crate::memory::MemoryUse;
 use crate::history::{Record, subject_name};
+use crate::memory::MemoryUse;
 use crate::progress::{Task, say};
 use crate::run_folder::{RunFolder, write_embeddings};
 use crate::source::LoaderSource;

@@ -31,7 +31,8 @@ pub fn measure(device: &Device, precision: Precision) -> Ceiling {
     };
     for rows in ROWS {
         let matrix = || {
-            let values = Tensor::<2>::random([rows, rows], Distribution::Uniform(-1.0, 1.0), device);
+            let values =
+                Tensor::<2>::random([rows, rows], Distribution::Uniform(-1.0, 1.0), device);
             values.cast(dtype(precision))
         };
         let (a, b) = (matrix(), matrix());
@@ -43,7 +44,9 @@ pub fn measure(device: &Device, precision: Precision) -> Ceiling {
         };
         // The first product chooses and compiles a kernel.
         product();
-        let fastest = (0..REPEATS).map(|_| product()).fold(f64::INFINITY, f64::min);
+        let fastest = (0..REPEATS)
+            .map(|_| product())
+            .fold(f64::INFINITY, f64::min);
         let flops_per_second = 2.0 * (rows as f64).powi(3) / fastest;
         if flops_per_second > best.flops_per_second {
             best = Ceiling {

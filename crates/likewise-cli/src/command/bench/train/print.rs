@@ -11,7 +11,13 @@ use crate::memory::gigabytes;
 use crate::output::outln;
 
 /// Prints a measurement.
-pub fn print(found: &Measurement, recipe: &Recipe, device: &Chosen, threads: usize, as_json: bool) -> Result<()> {
+pub fn print(
+    found: &Measurement,
+    recipe: &Recipe,
+    device: &Chosen,
+    threads: usize,
+    as_json: bool,
+) -> Result<()> {
     let batch = recipe.sampler.batch_size();
     let images = batch * recipe.train.accumulation_steps as usize;
     let (median, fastest) = (found.median(), found.steps[0]);
@@ -38,7 +44,8 @@ pub fn print(found: &Measurement, recipe: &Recipe, device: &Chosen, threads: usi
             "images_per_second": images as f64 / median,
             "stages_ms": stages,
             "peak_megabytes": peak,
-            "estimated_megabytes": found.estimated as f64 / 1e6,
+            "estimated_megabytes": found.estimate.bytes() as f64 / 1e6,
+            "estimate": found.estimate,
             "memory": found.memory,
             "multiply_adds_per_image": found.multiply_adds,
             "flops_per_second": flops,
@@ -62,11 +69,14 @@ pub fn print(found: &Measurement, recipe: &Recipe, device: &Chosen, threads: usi
     );
     let stage = |(stage, seconds): &(Stage, f64)| format!("{} {:.1}", stage.name(), 1e3 * seconds);
     let stages: Vec<String> = found.stages.iter().map(stage).collect();
-    outln!("  ms a stage (the device drained after each): {}", stages.join(", "));
+    outln!(
+        "  ms a stage (the device drained after each): {}",
+        stages.join(", ")
+    );
     outln!(
         "  memory at the peak: {} (estimated before the first step: {})",
         found.memory.text(),
-        gigabytes(found.estimated),
+        gigabytes(found.estimate.bytes()),
     );
     outln!(
         "  {:.2} GFLOP an image forward; {:.3} TFLOP/s in the step, {:.0} % of the {:.3} TFLOP/s of a product of \
