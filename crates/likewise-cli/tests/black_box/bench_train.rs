@@ -23,13 +23,13 @@ const NARROW: [&str; 4] = ["--arch", "resnet50", "--set", "model.backbone.width=
 
 #[test]
 fn an_architecture_is_measured_by_its_name() {
-    let sizes = ["--batch", "4", "--size", "48", "--objective", "margin"];
+    let sizes = ["--batch", "8", "--size", "48", "--objective", "margin"];
     let found = bench(&[&NARROW[..2], &sizes].concat());
     assert_eq!(found["architecture"], "resnet");
     assert_eq!(found["objective"], "margin");
     assert_eq!(
         (&found["batch_size"], &found["image_size"]),
-        (&4.into(), &48.into())
+        (&8.into(), &48.into())
     );
     let (median, fastest) = (
         number(&found["median_step_ms"]),
@@ -37,7 +37,7 @@ fn an_architecture_is_measured_by_its_name() {
     );
     assert!(fastest > 0.0 && fastest <= median);
     let speed = number(&found["images_per_second"]);
-    assert!((speed * median / 4000.0 - 1.0).abs() < 1e-6, "{found}");
+    assert!((speed * median / 8000.0 - 1.0).abs() < 1e-6, "{found}");
     for stage in ["upload", "forward", "loss", "backward", "optimizer"] {
         assert!(number(&found["stages_ms"][stage]) > 0.0, "{stage}: {found}");
     }
@@ -133,10 +133,8 @@ fn the_estimate_of_an_image_is_what_it_takes() {
             "{setting:?}: {measured:.0} of {estimated:.0} bytes"
         );
         // Beside it, parameters and what an optimizer keeps; the best parameters come with time.
-        assert!(
-            many["peak_megabytes"].as_f64() < many["estimated_megabytes"].as_f64(),
-            "{many}"
-        );
+        let all = number(&many["peak_megabytes"]) / number(&many["estimated_megabytes"]);
+        assert!((0.6..1.1).contains(&all), "{many}");
     }
 }
 
