@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::tracker::TrackerChoice;
+
 /// Train, evaluate and understand image embeddings (deep metric learning), on any machine.
 #[derive(Debug, Parser)]
 #[command(
@@ -95,6 +97,15 @@ pub struct Train {
     /// Decode threads; by default one less than the cores, at least one.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// Show the run elsewhere, too: tensorboard, mlflow=http://host:port[/experiment]; several
+    /// separated by commas.
+    #[arg(
+        long,
+        value_name = "TRACKERS",
+        value_delimiter = ',',
+        env = "LIKEWISE_TRACKER"
+    )]
+    pub tracker: Vec<TrackerChoice>,
     /// Print one JSON object with the result on standard output.
     #[arg(long)]
     pub json: bool,

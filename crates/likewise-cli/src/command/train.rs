@@ -19,8 +19,9 @@ use crate::device::{Chosen, choose};
 use crate::environment::Environment;
 use crate::interrupt::Interrupt;
 use crate::progress::say;
-use crate::run_folder::{RunFolder, read_recipe};
+use crate::run_folder::{RunFolder, differences};
 use crate::source::{LoaderSource, dataset_name};
+use crate::tracker::Trackers;
 use crate::{output, recipes};
 
 /// Exit code of a run the user stopped.
@@ -38,7 +39,16 @@ pub fn run(options: &Train) -> Result<ExitCode> {
     announce(&recipe, &device, &source, &folder);
     let environment = Environment::new(&device, source.fingerprint());
     output::write_json(&folder.path().join("environment.json"), &environment)?;
-    match run::train(&recipe, &device, &mut source, &mut folder, &interrupt)? {
+    let trackers = Trackers::open(&options.tracker, &folder, &environment)?;
+    let ending = run::train(
+        &recipe,
+        &device,
+        &mut source,
+        &mut folder,
+        &interrupt,
+        trackers,
+    )?;
+    match ending {
         run::Ending::Interrupted => {
             say(format!(
                 "stopped; continue with: {}",
@@ -130,7 +140,7 @@ fn open(options: &Train, path: &std::path::Path, recipe: Recipe) -> Result<(RunF
         return Ok((RunFolder::create(path, &recipe)?, recipe));
     }
     let folder = RunFolder::resume(path)?;
-    let stored = read_recipe(path)?;
+    let stored = folder.recipe().clone();
     if stored != recipe {
         anyhow::bail!(
             "{} was begun with another recipe ({}): resume it with the same options, or choose another \
@@ -140,50 +150,6 @@ fn open(options: &Train, path: &std::path::Path, recipe: Recipe) -> Result<(RunF
         );
     }
     Ok((folder, stored))
-}
-
-/// The keys in which two recipes differ.
-fn differences(a: &Recipe, b: &Recipe) -> String {
-    let flat = |recipe: &Recipe| {
-        let mut values = std::collections::BTreeMap::new();
-        if let Ok(value) = Value::try_from(recipe) {
-            flatten("", &value, &mut values);
-        }
-        values
-    };
-    let (a, b) = (flat(a), flat(b));
-    let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let differing: Vec<String> = keys
-        .into_iter()
-        .filter(|key| a.get(*key) != b.get(*key))
-        .map(|key| {
-            let text = |value: Option<&String>| value.cloned().unwrap_or_else(|| "nothing".into());
-            format!(
-                "{key} = {} there, {} now",
-                text(a.get(key)),
-                text(b.get(key))
-            )
-        })
-        .collect();
-    differing.join("; ")
-}
-
-fn flatten(prefix: &str, value: &Value, into: &mut std::collections::BTreeMap<String, String>) {
-    match value {
-        Value::Table(table) => {
-            for (key, value) in table {
-                let path = if prefix.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{prefix}.{key}")
-                };
-                flatten(&path, value, into);
-            }
-        }
-        other => {
-            into.insert(prefix.to_string(), other.to_string());
-        }
-    }
 }
 
 fn announce(recipe: &Recipe, device: &Chosen, source: &LoaderSource, folder: &RunFolder) {

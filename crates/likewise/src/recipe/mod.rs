@@ -9,6 +9,6 @@ mod settings;
 
 pub use layers::{Layers, ReadBase, parse_assignment};
 pub use settings::{
-    Augmentation, DataSettings, EvaluationSettings, OnBadImage, Protocol, Recipe, SplitFractions,
-    TrainSettings,
+    Augmentation, DataSettings, EarlyStopping, EvaluationSettings, OnBadImage, Protocol, Recipe,
+    SplitFractions, TrainSettings,
 };
