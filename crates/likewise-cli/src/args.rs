@@ -171,6 +171,16 @@ pub struct Evaluate {
     /// Split of the run to evaluate.
     #[arg(long, value_name = "SPLIT", default_value = "test")]
     pub split: String,
+    /// Embed the split again with this network of the run: last, best,
+    /// best-<split>-<metric> or epoch-<n>.
+    #[arg(long, value_name = "NAME", requires = "run")]
+    pub checkpoint: Option<String>,
+    /// Images to embed, where they are not where the run found them.
+    #[arg(long, value_name = "PATH", requires = "checkpoint")]
+    pub data: Option<String>,
+    /// Device to embed on.
+    #[command(flatten)]
+    pub device: DeviceChoice,
     /// Seed of k-means and of the intervals.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,

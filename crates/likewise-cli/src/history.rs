@@ -215,7 +215,7 @@ impl History {
             for (name, value) in &metrics.scalars {
                 text += &format!("{epoch},{},{subject},{name},{value}\n", split.name());
             }
-            text += &format!("{epoch},{},{subject},seconds,{seconds}\n", split.name());
+            text += &format!("{epoch},{},{subject},evaluation_seconds,{seconds}\n", split.name());
         }
         text
     }
@@ -313,7 +313,7 @@ mod tests {
             "1,train,training,loss,0.5",
             "1,train,training,training_seconds,2",
             "1,test,training,recall@1,0.25",
-            "1,test,training,seconds,3",
+            "1,test,training,evaluation_seconds,3",
         ];
         assert_eq!(table.lines().collect::<Vec<_>>(), expected);
     }

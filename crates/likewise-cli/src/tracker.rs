@@ -33,6 +33,11 @@ pub trait Tracker: Debug {
     /// Takes note of a record.
     fn record(&mut self, record: &Record) -> Result<()>;
 
+    /// Something to know that does not leave it out.
+    fn warning(&mut self) -> Option<String> {
+        None
+    }
+
     /// Takes note of the end of the run.
     fn close(&mut self, ending: Ending) -> Result<()>;
 }
@@ -85,6 +90,8 @@ impl Trackers {
                     .err()
                     .map(|error| format!("{} is left out: {error:#}", choice.name())),
             );
+            let warning = tracker.warning().filter(|_| told.is_ok());
+            warnings.extend(warning.map(|text| format!("{}: {text}", choice.name())));
             told.is_ok()
         });
         warnings

@@ -24,7 +24,7 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 const MEMORY: &str = "memory.safetensors";
 const STATE: &str = "state.json";
 const RECIPE: &str = "recipe.toml";
-/// States kept below `last`.
+/// States of an unfinished run kept below `last`.
 const STATES: usize = 2;
 
 /// Stores `state` of a run with this `recipe` below `folder`: whole as `last/<epoch>-<batch>`, and its
@@ -51,7 +51,7 @@ pub fn store(folder: &Path, state: &CheckpointState, recipe: &str) -> Result<()>
         let text = serde_json::to_string_pretty(progress).context("counters are no JSON")?;
         write_text(&place.join(STATE), &text)
     })?;
-    remove_replaced(folder);
+    remove_replaced(folder, if progress.finished { 1 } else { STATES });
     Ok(())
 }
 
@@ -203,9 +203,9 @@ fn complete(folder: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -
 
 /// Removes states that are too old, and best networks that none of the others names. What cannot
 /// be removed now is removed after the next checkpoint.
-fn remove_replaced(folder: &Path) {
+fn remove_replaced(folder: &Path, count: usize) {
     let mut kept = states(folder);
-    let old = kept.len().saturating_sub(STATES);
+    let old = kept.len().saturating_sub(count);
     for state in kept.drain(..old) {
         let _ = fs::remove_dir_all(state);
     }

@@ -61,7 +61,10 @@ impl Mlflow {
             client: Client::new(&server.address),
             experiment: experiment.unwrap_or_else(|| dataset_name(&recipe.data)),
             run_name: format!("{} seed {}", recipe.name, recipe.seed),
-            parameters: settings(recipe),
+            parameters: settings(recipe)
+                .into_iter()
+                .map(|(key, value)| (key, value.trim_matches('"').to_owned()))
+                .collect(),
             tags: tags(environment),
             state: folder.path().join("mlflow.json"),
         };
@@ -109,6 +112,11 @@ impl Tracker for Mlflow {
                 bail!("{QUEUE} records wait to be sent; --resume sends what is missing")
             }
         }
+    }
+
+    fn warning(&mut self) -> Option<String> {
+        let mut signals = self.signals.lock().unwrap_or_else(PoisonError::into_inner);
+        signals.notice.take()
     }
 
     fn close(&mut self, ending: Ending) -> Result<()> {

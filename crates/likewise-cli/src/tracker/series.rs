@@ -80,7 +80,7 @@ impl Series {
                 self.done = u64::from(*epoch) * self.batches_per_epoch;
                 let values = [
                     ("loss", *loss),
-                    ("seconds", *seconds),
+                    ("training_seconds", *seconds),
                     ("images_per_second", *images_per_second),
                 ];
                 self.points("epoch", values)
@@ -94,7 +94,8 @@ impl Series {
             } => match subject {
                 Subject::Training => {
                     let mut points = self.metrics(split.name(), self.done, metrics);
-                    points.extend(self.points(split.name(), [("seconds", *seconds)]));
+                    let duration = [("evaluation_seconds", *seconds)];
+                    points.extend(self.points(split.name(), duration));
                     points
                 }
                 Subject::Untrained | Subject::RawPixels => {
@@ -201,7 +202,7 @@ mod tests {
             (points[0].curve.as_str(), points[0].step),
             ("test/recall@1", 8)
         );
-        assert_eq!(points[1].curve, "test/seconds");
+        assert_eq!(points[1].curve, "test/evaluation_seconds");
         series.follow(&record(r#"{"event":"checkpoint","epoch":3,"batch":0}"#));
         series.follow(&start(3, 0));
         assert_eq!(series.first_new_step(), 9);

@@ -20,6 +20,7 @@ mod step;
 mod trainer;
 
 pub use checkpoint::{CheckpointState, Progress};
+pub use embed::embed_split;
 pub use event::{Baselines, EmbeddedSplit, Evaluation, Event, Finished, Step, Subject};
 pub use gradients::ParameterGradients;
 pub use learner::Learner;

@@ -1,6 +1,7 @@
 //! The thread that talks to an MLflow server. While the server is away it tries again and again;
 //! it gives up when the run ends or the server refuses.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -45,6 +46,8 @@ pub struct Job {
 pub struct Signals {
     /// How the run ended, when it has.
     pub ending: Option<Ending>,
+    /// That the server does not answer; said once.
+    pub notice: Option<String>,
     /// Why the thread gave up.
     pub failure: Option<String>,
 }
@@ -64,6 +67,7 @@ pub struct Sender {
     queue: Receiver<Timed>,
     signals: Arc<Mutex<Signals>>,
     run_id: String,
+    has_warned: Cell<bool>,
     /// The last step of each metric that the server has.
     sent: BTreeMap<String, i64>,
 }
@@ -75,6 +79,7 @@ impl Sender {
             queue,
             signals,
             run_id: String::new(),
+            has_warned: Cell::new(false),
             sent: BTreeMap::new(),
         }
     }
@@ -210,7 +215,14 @@ impl Sender {
         let mut pause = Duration::from_secs(1);
         loop {
             match request(&self.job.client) {
-                Err(Failure::Unavailable(_)) if self.wait(pause) => {
+                Err(Failure::Unavailable(why)) => {
+                    if !self.has_warned.replace(true) {
+                        let notice = format!("no answer yet ({why}); trying again until the run ends");
+                        self.lock().notice = Some(notice);
+                    }
+                    if !self.wait(pause) {
+                        return Err(Failure::Unavailable(why));
+                    }
                     pause = LONGEST_PAUSE.min(2 * pause);
                 }
                 other => return other,
