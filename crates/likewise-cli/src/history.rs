@@ -215,7 +215,10 @@ impl History {
             for (name, value) in &metrics.scalars {
                 text += &format!("{epoch},{},{subject},{name},{value}\n", split.name());
             }
-            text += &format!("{epoch},{},{subject},evaluation_seconds,{seconds}\n", split.name());
+            text += &format!(
+                "{epoch},{},{subject},evaluation_seconds,{seconds}\n",
+                split.name()
+            );
         }
         text
     }

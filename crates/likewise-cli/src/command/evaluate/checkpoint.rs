@@ -24,7 +24,11 @@ pub fn embed(run: &Path, options: &Evaluate) -> Result<(EmbeddedSplit, Vec<Strin
     }
     let mut source = LoaderSource::open(&recipe, None)?;
     if source.labels(split).is_empty() {
-        bail!("the {} split of {} is empty", split.name(), recipe.data.source);
+        bail!(
+            "the {} split of {} is empty",
+            split.name(),
+            recipe.data.source
+        );
     }
     let classes = ClassIndex::new(source.labels(Split::Train)).classes().len();
     let device = choose(&options.device)?.device;

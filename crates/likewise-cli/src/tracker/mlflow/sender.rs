@@ -217,7 +217,8 @@ impl Sender {
             match request(&self.job.client) {
                 Err(Failure::Unavailable(why)) => {
                     if !self.has_warned.replace(true) {
-                        let notice = format!("no answer yet ({why}); trying again until the run ends");
+                        let notice =
+                            format!("no answer yet ({why}); trying again until the run ends");
                         self.lock().notice = Some(notice);
                     }
                     if !self.wait(pause) {
