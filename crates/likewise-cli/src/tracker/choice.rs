@@ -85,7 +85,9 @@ impl FromStr for TrackerChoice {
 fn checked(address: &str) -> Result<&str> {
     let address = address.trim_end_matches('/');
     let Some((scheme, rest)) = address.split_once("://") else {
-        bail!("the address of an MLflow server begins with http://, and `{address}` does not");
+        bail!(
+            "the address of an MLflow server begins with http:// or https://, and `{address}` does not"
+        );
     };
     let host = rest.split('/').next().unwrap_or_default();
     if host.contains('@') {
@@ -94,7 +96,7 @@ fn checked(address: &str) -> Result<&str> {
              MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
         );
     }
-    if scheme != "http" || host.is_empty() || host.starts_with(':') {
+    if !["http", "https"].contains(&scheme) || host.is_empty() || host.starts_with(':') {
         bail!("`{address}` is not the address of an MLflow server: http://host:port[/experiment]");
     }
     Ok(address)
@@ -126,6 +128,12 @@ mod tests {
             mlflow("mlflow=http://127.0.0.1:5000/birds at rest"),
             (address, Some("birds at rest".into()))
         );
+    }
+
+    #[test]
+    fn an_address_may_be_that_of_a_secure_server() {
+        let secure = ("https://tracking.example".to_owned(), Some("birds".into()));
+        assert_eq!(mlflow("mlflow=https://tracking.example/birds"), secure);
     }
 
     #[test]

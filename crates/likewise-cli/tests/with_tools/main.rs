@@ -6,6 +6,7 @@
 #[path = "../black_box/support.rs"]
 mod support;
 
+#[cfg(unix)]
 mod mlflow;
 mod mounts;
 mod python;
@@ -25,7 +26,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let required = std::env::var("LIKEWISE_REQUIRE_PYTHON").is_ok_and(|value| value == "1");
     let has = |module: &str| required || python::has(module);
-    let (tensorboard, mlflow, mounts) = (has("tensorboard"), has("mlflow"), mounts::allowed());
+    let (tensorboard, mounts) = (has("tensorboard"), mounts::allowed());
     let trials = vec![
         trial(
             "tensorboard::shows_a_run_in_progress_and_continued_without_duplicates",
@@ -37,9 +38,10 @@ fn main() {
             tensorboard,
             tensorboard::holds_everything,
         ),
+        #[cfg(unix)]
         trial(
             "mlflow::a_server_holds_runs_that_end_and_go_on_in_every_way",
-            mlflow,
+            has("mlflow"),
             mlflow::runs_on_a_server,
         ),
         trial(

@@ -1,12 +1,15 @@
 //! Requests to an MLflow server (REST API 2.0).
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustls::crypto::ring;
 use serde_json::Value;
 use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig};
 
 /// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,7 +46,13 @@ impl Client {
     /// A client of the server at `address`. Like MLflow's own clients it reads
     /// `MLFLOW_TRACKING_TOKEN`, or `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`.
     pub fn new(address: &str) -> Self {
+        // Trusts whom the system trusts, or the file that SSL_CERT_FILE names.
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+            .build();
         let config = Agent::config_builder()
+            .tls_config(tls)
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
             .build();
