@@ -125,8 +125,8 @@ impl<'a> Machine<'a> {
     fn step(&mut self) -> Result<Option<Value>> {
         let [code] = self.array()?;
         match code {
-            0x80 => drop(self.take(1)?),  // PROTO
-            0x95 => drop(self.take(8)?),  // FRAME
+            0x80 => drop(self.take(1)?), // PROTO
+            0x95 => drop(self.take(8)?), // FRAME
             b'(' => self.marks.push(self.stack.len()),
             b'.' => return self.pop().map(Some),
             b'0' => drop(self.pop()?),
@@ -335,7 +335,14 @@ fn storage(id: &Value) -> Result<Value> {
     let Value::Tuple(fields) = id else {
         bail!("{} instead of a storage", id.kind());
     };
-    let [Value::Text(tag), Value::Global(class), key, _location, count, view @ ..] = &fields[..]
+    let [
+        Value::Text(tag),
+        Value::Global(class),
+        key,
+        _location,
+        count,
+        view @ ..,
+    ] = &fields[..]
     else {
         bail!("a storage is described in an unknown way");
     };
@@ -386,7 +393,11 @@ fn call(function: &Value, arguments: &Value) -> Result<Value> {
         ) => {
             let (shape, strides) = (shape.sizes()?, strides.sizes()?);
             if shape.len() != strides.len() {
-                bail!("a tensor has {} sizes and {} strides", shape.len(), strides.len());
+                bail!(
+                    "a tensor has {} sizes and {} strides",
+                    shape.len(),
+                    strides.len()
+                );
             }
             Ok(Value::Tensor(Tensor {
                 storage: storage.clone(),

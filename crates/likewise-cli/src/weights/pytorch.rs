@@ -82,7 +82,8 @@ pub fn read_legacy(bytes: &[u8]) -> Result<StateDict> {
     }
     if let Value::Dict(entries) = &system {
         let big = |(key, value): &(Value, Value)| {
-            key.text().is_ok_and(|key| key == "little_endian") && matches!(value, Value::Bool(false))
+            key.text().is_ok_and(|key| key == "little_endian")
+                && matches!(value, Value::Bool(false))
         };
         if entries.borrow().iter().any(big) {
             bail!("it was written on a big-endian machine, which is not supported");
@@ -100,15 +101,17 @@ pub fn read_legacy(bytes: &[u8]) -> Result<StateDict> {
     let mut storages: HashMap<String, &[u8]> = HashMap::new();
     for key in keys.borrow().iter() {
         let key = key.text()?;
-        let &(count, dtype) = counts
-            .get(key)
-            .with_context(|| format!("storage {key} belongs to something that is no tensor of the state dict"))?;
+        let &(count, dtype) = counts.get(key).with_context(|| {
+            format!("storage {key} belongs to something that is no tensor of the state dict")
+        })?;
         let header = bytes.get(at..at + 8).context("the file ends too early")?;
         let stored = u64::from_le_bytes(header.try_into()?);
         if stored != count as u64 {
             bail!("storage {key} has {stored} values instead of {count}");
         }
-        let length = count.checked_mul(dtype.size()).context("a storage is too large")?;
+        let length = count
+            .checked_mul(dtype.size())
+            .context("a storage is too large")?;
         let content = bytes.get(at + 8..).and_then(|rest| rest.get(..length));
         storages.insert(key.to_owned(), content.context("the file ends too early")?);
         at += 8 + length;

@@ -134,7 +134,9 @@ fn read_archive(path: &Path) -> Result<Files> {
         let mut entry = entry.with_context(failed)?;
         let name = entry.path().with_context(failed)?.into_owned();
         // Nothing is unpacked to disk; a name that climbs out would only name no weight.
-        let plain = name.components().all(|part| matches!(part, Component::Normal(_)));
+        let plain = name
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
         if plain && entry.header().entry_type().is_file() {
             let mut content = Vec::new();
             entry.read_to_end(&mut content).with_context(failed)?;

@@ -11,6 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::progress::say;
 use crate::run_folder::RunFolder;
 use crate::source::LoaderSource;
+use crate::tracker::{self, Trackers};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +30,9 @@ pub fn train(
     source: &mut LoaderSource,
     folder: &mut RunFolder,
     interrupt: &Interrupt,
+    mut trackers: Trackers,
 ) -> Result<Ending> {
-    let metric = recipe.evaluation.select.to_string();
-    let mut trainer = match folder.load(&metric)? {
+    let mut trainer = match folder.load()? {
         Some(state) => Trainer::resume(recipe, source, &device.device, state)?,
         None => {
             let mut trainer = Trainer::new(recipe, source, &device.device)?;
@@ -43,9 +44,29 @@ pub fn train(
     };
     if trainer.progress().finished {
         say("this run is complete; nothing is left to do");
+        for warning in trackers.close(tracker::Ending::Finished) {
+            say(format!("warning: {warning}"));
+        }
         return Ok(Ending::Finished);
     }
-    let mut session = Session::new(device, folder, &metric, recipe.train.protocol.name());
+    let mut session = Session::new(device, folder, trackers);
+    let ended = work(&mut trainer, source, &mut session, interrupt);
+    let ending = match &ended {
+        Ok(Ending::Finished) => tracker::Ending::Finished,
+        Ok(Ending::Interrupted) => tracker::Ending::Stopped,
+        Err(_) => tracker::Ending::Failed,
+    };
+    // Why the run failed matters more than what the trackers say.
+    let closed = session.close_trackers(ending);
+    ended.and_then(|ending| closed.map(|()| ending))
+}
+
+fn work(
+    trainer: &mut Trainer,
+    source: &mut LoaderSource,
+    session: &mut Session<'_>,
+    interrupt: &Interrupt,
+) -> Result<Ending> {
     loop {
         let event = pollster::block_on(trainer.next_event(source))
             .map_err(|error| session.explain(error))?;

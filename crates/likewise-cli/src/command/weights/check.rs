@@ -54,10 +54,18 @@ fn values(file: &WeightFile) -> usize {
 }
 
 fn types(file: &WeightFile) -> Vec<String> {
-    let mut types: Vec<DType> = file.weights.tensors.values().map(|data| data.dtype()).collect();
+    let mut types: Vec<DType> = file
+        .weights
+        .tensors
+        .values()
+        .map(|data| data.dtype())
+        .collect();
     types.sort_by_key(|dtype| format!("{dtype:?}"));
     types.dedup();
-    types.iter().map(|dtype| format!("{dtype:?}").to_lowercase()).collect()
+    types
+        .iter()
+        .map(|dtype| format!("{dtype:?}").to_lowercase())
+        .collect()
 }
 
 fn right(photos: &[Photo]) -> usize {
@@ -127,7 +135,11 @@ fn print(options: &WeightsCheck, file: &WeightFile, fit: &Fit, photos: &[Photo])
             outln!("{:<13} {name}", if index == 0 { title } else { "" });
         }
     }
-    let verdict = if fit.is_complete() { "fits" } else { "does not fit" };
+    let verdict = if fit.is_complete() {
+        "fits"
+    } else {
+        "does not fit"
+    };
     outln!("verdict       {verdict} {}", options.architecture);
     if options.photos.is_none() {
         return Ok(());
@@ -143,7 +155,10 @@ fn print(options: &WeightsCheck, file: &WeightFile, fit: &Fit, photos: &[Photo])
             probability,
         } = photo;
         let mark = if photo.is_right() { "right" } else { "wrong" };
-        outln!("{mark}         {name}: class {class}, predicted {predicted} ({:.1} %)", 100.0 * probability);
+        outln!(
+            "{mark}         {name}: class {class}, predicted {predicted} ({:.1} %)",
+            100.0 * probability
+        );
     }
     outln!("top-1         {} of {}", right(photos), photos.len());
     Ok(())

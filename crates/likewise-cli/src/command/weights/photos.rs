@@ -50,7 +50,10 @@ pub fn classify(path: &Path, config: &NetworkConfig, weights: &Pretrained) -> Re
     let architecture = config.backbone.architecture();
     let images = architecture.images;
     let published = architecture.weights.as_ref().with_context(|| {
-        format!("the architecture {} has no published classifier", architecture.name)
+        format!(
+            "the architecture {} has no published classifier",
+            architecture.name
+        )
     })?;
     let weight = format!("{}.weight", published.classifier);
     let classes = weights.tensors.get(&weight).with_context(|| {
@@ -108,7 +111,8 @@ fn photographs(path: &Path) -> Result<Photographs> {
         for entry in fs::read_dir(path).with_context(failed)? {
             let file = entry.with_context(failed)?.path();
             if let Some((name, class)) = class_of(&file) {
-                let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+                let bytes =
+                    fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
                 found.insert(name, (class, bytes));
             }
         }
@@ -131,6 +135,9 @@ fn photographs(path: &Path) -> Result<Photographs> {
 /// The name of a photograph and the class in it.
 fn class_of(path: &Path) -> Option<(String, usize)> {
     let name = path.file_name()?.to_str()?;
-    let (_, class) = name.strip_prefix(PREFIX)?.strip_suffix(".jpg")?.rsplit_once('_')?;
+    let (_, class) = name
+        .strip_prefix(PREFIX)?
+        .strip_suffix(".jpg")?
+        .rsplit_once('_')?;
     Some((name.to_owned(), class.parse().ok()?))
 }
