@@ -118,6 +118,7 @@ impl Series {
                 Vec::new()
             }
             Record::BankFilled { .. }
+            | Record::Memory { .. }
             | Record::StoppedEarly { .. }
             | Record::Warning { .. }
             | Record::Interrupted { .. } => Vec::new(),

@@ -11,6 +11,7 @@ use rand::seq::index::sample;
 
 use crate::environment::Environment;
 use crate::history::{History, Record};
+use crate::memory::gigabytes;
 use crate::output;
 use crate::report::projection::{MAP_LIMIT, project};
 use crate::report::{
@@ -58,7 +59,7 @@ pub fn write(
     let report = Report {
         title: format!("{} · seed {}", recipe.name, recipe.seed),
         summary: summary(metrics, baselines, source),
-        settings: settings(recipe, environment, source),
+        settings: settings(recipe, environment, source, history),
         training: training_curves(history),
         progress: progress_curves(history),
         metrics: rows(metrics, baselines),
@@ -93,6 +94,7 @@ fn settings(
     recipe: &Recipe,
     environment: &Environment,
     source: &LoaderSource,
+    history: &History,
 ) -> Vec<SettingGroup> {
     let group = |title: &str, rows: Vec<(String, String)>| SettingGroup {
         title: title.into(),
@@ -133,6 +135,18 @@ fn settings(
             (
                 "system".into(),
                 format!("{}, {} cores", environment.system, environment.cores),
+            ),
+            (
+                "memory".into(),
+                history
+                    .memory()
+                    .map_or("unknown".into(), |(estimated, used)| {
+                        let estimated = gigabytes(estimated);
+                        format!(
+                            "{} at the peak ({estimated} estimated for a step)",
+                            used.text()
+                        )
+                    }),
             ),
         ],
     ));

@@ -30,6 +30,7 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
     else {
         return Ok(());
     };
+    let memory = folder.history().memory();
     let report = folder.path().join("report.html");
     if as_json {
         let result = json!({
@@ -44,6 +45,13 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
             "baselines": baselines,
             "skipped_images": skipped_images,
             "seconds": seconds,
+            "memory": memory.map(|(estimated, used)| {
+                json!({
+                    "estimated_bytes": estimated,
+                    "process_bytes": used.process_bytes,
+                    "device_bytes": used.device_bytes,
+                })
+            }),
         });
         outln!("{result}");
         return Ok(());
@@ -78,6 +86,9 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
     if *skipped_images > 0 {
         outln!("{skipped_images} images could not be decoded and were left out");
     }
-    outln!("\nreport  {}", report.display());
+    if let Some((_, used)) = memory {
+        outln!("\nmemory  {} at the peak", used.text());
+    }
+    outln!("report  {}", report.display());
     Ok(())
 }
