@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::tracker::TrackerChoice;
+
 /// Train, evaluate and understand image embeddings (deep metric learning), on any machine.
 #[derive(Debug, Parser)]
 #[command(
@@ -106,6 +108,15 @@ pub struct Train {
     /// Decode threads; by default one less than the cores, at least one.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// Show the run elsewhere, too: tensorboard, mlflow=http://host:port[/experiment]; several
+    /// separated by commas.
+    #[arg(
+        long,
+        value_name = "TRACKERS",
+        value_delimiter = ',',
+        env = "LIKEWISE_TRACKER"
+    )]
+    pub tracker: Vec<TrackerChoice>,
     /// Print one JSON object with the result on standard output.
     #[arg(long)]
     pub json: bool,
@@ -171,6 +182,16 @@ pub struct Evaluate {
     /// Split of the run to evaluate.
     #[arg(long, value_name = "SPLIT", default_value = "test")]
     pub split: String,
+    /// Embed the split again with this network of the run: last, best,
+    /// best-<split>-<metric> or epoch-<n>.
+    #[arg(long, value_name = "NAME", requires = "run")]
+    pub checkpoint: Option<String>,
+    /// Images to embed, where they are not where the run found them.
+    #[arg(long, value_name = "PATH", requires = "checkpoint")]
+    pub data: Option<String>,
+    /// Device to embed on.
+    #[command(flatten)]
+    pub device: DeviceChoice,
     /// Seed of k-means and of the intervals.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,

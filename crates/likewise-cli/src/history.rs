@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use likewise::metric::MetricValues;
-use likewise::train::{Baselines, Observed, Split, Subject};
+use likewise::train::{Baselines, Best, Observed, Split, Subject};
 use serde::{Deserialize, Serialize};
 
 use crate::memory::MemoryUse;
@@ -38,6 +38,15 @@ pub enum Record {
         loss: f32,
         /// Learning rate of the backbone.
         learning_rate: f64,
+    },
+    /// Losses were read from the device, which had done all steps until then.
+    Throughput {
+        /// Epoch, from 1.
+        epoch: u32,
+        /// Batch of the last of these steps, from 0.
+        batch: u32,
+        /// Training speed since the record before this one, or since the epoch began.
+        images_per_second: f64,
     },
     /// A step was looked at more closely.
     Observed {
@@ -80,6 +89,13 @@ pub enum Record {
         /// Duration.
         seconds: f64,
     },
+    /// Early stopping ended the training.
+    StoppedEarly {
+        /// Epoch that was the last, from 1.
+        epoch: u32,
+        /// The epoch that is reported.
+        best: Best,
+    },
     /// A checkpoint was written.
     Checkpoint {
         /// Epoch that begins or goes on from it.
@@ -113,6 +129,9 @@ pub enum Record {
         protocol: String,
         /// Epoch whose network was selected.
         selected_epoch: u32,
+        /// Epoch after which early stopping ended the run.
+        #[serde(default)]
+        stopped_after: Option<u32>,
         /// Test metrics of that network.
         metrics: MetricValues,
         /// The comparison.
@@ -177,17 +196,8 @@ impl History {
 
     /// Evaluations by (split, epoch, subject), in that order.
     pub fn evaluations(&self) -> BTreeMap<(Split, u32, &'static str), &MetricValues> {
-        let found = self.records.iter().filter_map(|record| match record {
-            Record::Evaluated {
-                epoch,
-                subject,
-                split,
-                metrics,
-                ..
-            } => Some(((*split, *epoch, subject_name(*subject)), metrics)),
-            _ => None,
-        });
-        found.collect()
+        let timed = self.timed_evaluations().into_iter();
+        timed.map(|(key, (metrics, _))| (key, metrics)).collect()
     }
 
     /// What the run was estimated to take of memory, in bytes, and what it took.
@@ -216,18 +226,71 @@ impl History {
         texts
     }
 
-    /// The table `metrics.csv`: a row per value.
+    /// The table `metrics.csv`: a row per value, epochs before evaluations.
     pub fn to_csv(&self) -> String {
         let mut text = String::from("epoch,split,subject,metric,value\n");
-        for ((split, epoch, subject), metrics) in self.evaluations() {
-            for (name, value) in &metrics.scalars {
-                text.push_str(&format!(
-                    "{epoch},{},{subject},{name},{value}\n",
-                    split.name()
-                ));
+        for (epoch, values) in self.epochs() {
+            for (name, value) in values {
+                text += &format!("{epoch},train,training,{name},{value}\n");
             }
         }
+        for ((split, epoch, subject), (metrics, seconds)) in self.timed_evaluations() {
+            for (name, value) in &metrics.scalars {
+                text += &format!("{epoch},{},{subject},{name},{value}\n", split.name());
+            }
+            text += &format!(
+                "{epoch},{},{subject},evaluation_seconds,{seconds}\n",
+                split.name()
+            );
+        }
         text
+    }
+
+    /// What is known of each epoch's training, by name; the learning rate is that of its last step.
+    fn epochs(&self) -> BTreeMap<u32, BTreeMap<&'static str, f64>> {
+        let mut epochs: BTreeMap<u32, BTreeMap<&'static str, f64>> = BTreeMap::new();
+        for record in &self.records {
+            match *record {
+                Record::Step {
+                    epoch,
+                    learning_rate,
+                    ..
+                } => {
+                    let values = epochs.entry(epoch).or_default();
+                    values.insert("learning_rate", learning_rate);
+                }
+                Record::Epoch {
+                    epoch,
+                    loss,
+                    seconds,
+                    images_per_second,
+                } => epochs.entry(epoch).or_default().extend([
+                    ("loss", loss),
+                    ("training_seconds", seconds),
+                    ("images_per_second", images_per_second),
+                ]),
+                _ => {}
+            }
+        }
+        epochs
+    }
+
+    /// Evaluations with their duration by (split, epoch, subject), in that order.
+    fn timed_evaluations(&self) -> BTreeMap<(Split, u32, &'static str), (&MetricValues, f64)> {
+        let found = self.records.iter().filter_map(|record| match record {
+            Record::Evaluated {
+                epoch,
+                subject,
+                split,
+                metrics,
+                seconds,
+            } => Some((
+                (*split, *epoch, subject_name(*subject)),
+                (metrics, *seconds),
+            )),
+            _ => None,
+        });
+        found.collect()
     }
 }
 
@@ -258,6 +321,27 @@ mod tests {
             losses.into_iter().collect::<Vec<_>>(),
             [((1, 1), 0.5), ((1, 2), 0.25)]
         );
+    }
+
+    #[test]
+    fn the_table_holds_training_and_evaluation_of_each_epoch_with_their_times() {
+        let epoch =
+            r#"{"event":"epoch","epoch":1,"loss":0.5,"seconds":2.0,"images_per_second":8.0}"#;
+        let evaluated = r#"{"event":"evaluated","epoch":1,"subject":"training","split":"test",
+            "metrics":{"recall@1":0.25},"seconds":3.0}"#
+            .replace('\n', "");
+        let text = [step(0, 0.5), epoch.into(), evaluated].join("\n");
+        let table = History::parse(&text).unwrap().to_csv();
+        let expected = [
+            "epoch,split,subject,metric,value",
+            "1,train,training,images_per_second,8",
+            "1,train,training,learning_rate,0.1",
+            "1,train,training,loss,0.5",
+            "1,train,training,training_seconds,2",
+            "1,test,training,recall@1,0.25",
+            "1,test,training,evaluation_seconds,3",
+        ];
+        assert_eq!(table.lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]

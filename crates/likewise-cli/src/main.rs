@@ -18,6 +18,7 @@ mod recipes;
 mod report;
 mod run_folder;
 mod source;
+mod tracker;
 mod weights;
 
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! The folder of a run: everything needed to understand, continue and compare it.
 
 mod checkpoint;
+mod recipe;
 mod tensors;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -9,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use likewise::recipe::{Layers, Recipe};
+use likewise::model::StateDict;
+use likewise::recipe::Recipe;
 use likewise::train::CheckpointState;
 
 use crate::history::{History, Record};
 use crate::output;
 
+pub use recipe::{differences, read_recipe, settings};
 pub use tensors::{read_class_names, read_embeddings, write_embeddings};
 
 const LOCK_ATTEMPTS: u32 = 10;
@@ -24,6 +27,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    recipe: Recipe,
     events: File,
     history: History,
     _lock: File,
@@ -40,10 +44,8 @@ impl RunFolder {
                 path.display()
             );
         }
-        let text =
-            toml::to_string_pretty(recipe).context("the recipe cannot be written as TOML")?;
-        output::write(&path.join("recipe.toml"), text.as_bytes())?;
-        Self::open(path, lock)
+        output::write(&path.join("recipe.toml"), recipe_text(recipe)?.as_bytes())?;
+        Self::open(path, recipe.clone(), lock)
     }
 
     /// Opens the folder of an earlier run to continue it.
@@ -55,11 +57,11 @@ impl RunFolder {
             );
         }
         let lock = lock(path)?;
-        checkpoint::remove_leftovers(&path.join("checkpoints"));
-        Self::open(path, lock)
+        checkpoint::remove_leftovers(path);
+        Self::open(path, read_recipe(path)?, lock)
     }
 
-    fn open(path: &Path, lock: File) -> Result<Self> {
+    fn open(path: &Path, recipe: Recipe, lock: File) -> Result<Self> {
         let file = path.join("events.jsonl");
         let history = read_history(path)?;
         // A line cut off by a power failure would spoil the next one.
@@ -75,6 +77,7 @@ impl RunFolder {
             .with_context(|| format!("cannot write {}", file.display()))?;
         Ok(Self {
             path: path.to_path_buf(),
+            recipe,
             events,
             history,
             _lock: lock,
@@ -111,15 +114,34 @@ impl RunFolder {
         )
     }
 
-    /// Stores a state; the previous one is removed only when the new one is complete.
-    pub fn store(&self, state: &CheckpointState, metric: &str) -> Result<()> {
-        checkpoint::store(&self.path.join("checkpoints"), state, metric)
+    /// Stores a state; what it replaces is removed only when the new one is complete.
+    pub fn store(&self, state: &CheckpointState) -> Result<()> {
+        checkpoint::store(&self.checkpoints(), state, &recipe_text(&self.recipe)?)
     }
 
     /// The last complete state, `None` if the run has none yet.
-    pub fn load(&self, metric: &str) -> Result<Option<CheckpointState>> {
-        checkpoint::load(&self.path.join("checkpoints"), metric)
+    pub fn load(&self) -> Result<Option<CheckpointState>> {
+        checkpoint::load(&self.checkpoints(), &self.recipe)
     }
+
+    /// The recipe of the run.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+}
+
+/// The network and objective that the run in `path` keeps under `name`, and where.
+pub fn read_network(path: &Path, name: &str, recipe: &Recipe) -> Result<(PathBuf, StateDict)> {
+    checkpoint::load_network(&path.join("checkpoints"), name, recipe)
+}
+
+/// A recipe as TOML.
+pub fn recipe_text(recipe: &Recipe) -> Result<String> {
+    toml::to_string_pretty(recipe).context("the recipe cannot be written as TOML")
 }
 
 /// The history of the run in `path`; empty if it has no events yet.
@@ -131,24 +153,6 @@ pub fn read_history(path: &Path) -> Result<History> {
     let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let text = String::from_utf8_lossy(&bytes);
     History::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
-}
-
-/// The resolved recipe of the run in `path`.
-pub fn read_recipe(path: &Path) -> Result<Recipe> {
-    let file = path.join("recipe.toml");
-    let text = fs::read_to_string(&file).with_context(|| {
-        format!(
-            "{} is no run folder: cannot read recipe.toml in it",
-            path.display()
-        )
-    })?;
-    let name = file.display().to_string();
-    let mut none = |_: &str, other: &str| {
-        Err(likewise::Error::Recipe(format!(
-            "{name}: a resolved recipe cannot extend {other}"
-        )))
-    };
-    Ok(Layers::from_toml(&text, &name, &mut none)?.into_recipe()?)
 }
 
 fn lock(path: &Path) -> Result<File> {

@@ -24,12 +24,18 @@ pub struct Need {
     install: fn() -> Result<()>,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need {
         what: "a Vulkan adapter (a software one will do)",
         without: "the tests on a WGSL device are",
         present: has_adapter,
         install: || debian(&["mesa-vulkan-drivers", "libvulkan1"]),
+    },
+    Need {
+        what: "nasm, an assembler",
+        without: "the vector code of the JPEG library is",
+        present: || !cfg!(target_arch = "x86_64") || shell::find("nasm").is_some(),
+        install: || debian(&["nasm"]),
     },
     Need {
         what: "a compiler for wasm32",

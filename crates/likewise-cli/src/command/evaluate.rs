@@ -1,6 +1,7 @@
 //! `likewise evaluate`.
 
 mod arrays;
+mod checkpoint;
 mod conformance;
 mod input;
 mod per_class;

@@ -23,8 +23,9 @@ use crate::environment::Environment;
 use crate::interrupt::Interrupt;
 use crate::memory::forecast;
 use crate::progress::say;
-use crate::run_folder::{RunFolder, read_recipe};
+use crate::run_folder::{RunFolder, differences};
 use crate::source::{LoaderSource, dataset_name, locate};
+use crate::tracker::Trackers;
 use crate::{environment, output, recipes};
 use start::Start;
 
@@ -51,14 +52,17 @@ pub fn run(options: &Train) -> Result<ExitCode> {
     let environment = Environment::new(&device, source.fingerprint(), used);
     output::write_json(&folder.path().join("environment.json"), &environment)?;
     let pretrained = start.weights.map(|file| file.weights);
-    match run::train(
+    let trackers = Trackers::open(&options.tracker, &folder, &environment)?;
+    let ending = run::train(
         &recipe,
         pretrained,
         &device,
         &mut source,
         &mut folder,
         &interrupt,
-    )? {
+        trackers,
+    )?;
+    match ending {
         run::Ending::Interrupted => {
             say(format!(
                 "stopped; continue with: {}",
@@ -154,7 +158,7 @@ fn open(
         return Ok((RunFolder::create(path, &recipe)?, recipe));
     }
     let folder = RunFolder::resume(path)?;
-    let stored = read_recipe(path)?;
+    let stored = folder.recipe().clone();
     start.adopt(&mut recipe, &stored);
     if stored != recipe {
         anyhow::bail!(
@@ -165,50 +169,6 @@ fn open(
         );
     }
     Ok((folder, stored))
-}
-
-/// The keys in which two recipes differ.
-fn differences(a: &Recipe, b: &Recipe) -> String {
-    let flat = |recipe: &Recipe| {
-        let mut values = std::collections::BTreeMap::new();
-        if let Ok(value) = Value::try_from(recipe) {
-            flatten("", &value, &mut values);
-        }
-        values
-    };
-    let (a, b) = (flat(a), flat(b));
-    let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let differing: Vec<String> = keys
-        .into_iter()
-        .filter(|key| a.get(*key) != b.get(*key))
-        .map(|key| {
-            let text = |value: Option<&String>| value.cloned().unwrap_or_else(|| "nothing".into());
-            format!(
-                "{key} = {} there, {} now",
-                text(a.get(key)),
-                text(b.get(key))
-            )
-        })
-        .collect();
-    differing.join("; ")
-}
-
-fn flatten(prefix: &str, value: &Value, into: &mut std::collections::BTreeMap<String, String>) {
-    match value {
-        Value::Table(table) => {
-            for (key, value) in table {
-                let path = if prefix.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{prefix}.{key}")
-                };
-                flatten(&path, value, into);
-            }
-        }
-        other => {
-            into.insert(prefix.to_string(), other.to_string());
-        }
-    }
 }
 
 fn announce(recipe: &Recipe, device: &Chosen, source: &LoaderSource, folder: &RunFolder) {

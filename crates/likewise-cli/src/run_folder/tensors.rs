@@ -1,7 +1,7 @@
 //! Named tensors and embeddings as safetensors files.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -12,9 +12,14 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::output;
 
-/// Writes named tensors.
+/// Writes named tensors straight to the disk, without a second copy of them in memory, and waits
+/// until they are there. Only for folders that become visible when they are complete.
 pub fn write_tensors(path: &Path, tensors: &StateDict) -> Result<()> {
-    output::write(path, &state::to_safetensors(tensors, None)?)
+    let failed = || format!("cannot write {}", path.display());
+    safetensors::serialize_to_file(state::views(tensors)?, None, path).with_context(failed)?;
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .with_context(failed)
 }
 
 /// Reads named tensors.

@@ -235,22 +235,28 @@ pub fn to_safetensors(
     state: &StateDict,
     metadata: Option<BTreeMap<String, String>>,
 ) -> Result<Vec<u8>> {
-    let views = state
+    let metadata = metadata.map(|entries| entries.into_iter().collect());
+    safetensors::serialize(views(state)?, metadata)
+        .map_err(|error| Error::Weights(format!("the tensors could not be stored: {error}")))
+}
+
+/// The tensors of `state` as safetensors writes them, without a copy.
+///
+/// # Errors
+///
+/// [`Error::Weights`] for a type of number the format does not have.
+pub fn views(state: &StateDict) -> Result<Vec<(&str, TensorView<'_>)>> {
+    state
         .iter()
         .map(|(name, data)| {
             let dtype = file_dtype(data.dtype()).ok_or_else(|| {
                 Error::Weights(format!("{name}: {:?} cannot be stored", data.dtype()))
             })?;
             let view = TensorView::new(dtype, data.shape().to_vec(), data.as_bytes());
-            Ok((
-                name.as_str(),
-                view.map_err(|error| Error::Weights(format!("{name}: {error}")))?,
-            ))
+            let view = view.map_err(|error| Error::Weights(format!("{name}: {error}")))?;
+            Ok((name.as_str(), view))
         })
-        .collect::<Result<Vec<_>>>()?;
-    let metadata = metadata.map(|entries| entries.into_iter().collect());
-    safetensors::serialize(views, metadata)
-        .map_err(|error| Error::Weights(format!("the tensors could not be stored: {error}")))
+        .collect()
 }
 
 /// The tensors of a safetensors file.

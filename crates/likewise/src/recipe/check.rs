@@ -1,8 +1,10 @@
 //! The second stage: what a recipe means, and which combinations cannot exist.
 
-use super::Recipe;
+use super::{EarlyStopping, Protocol, Recipe};
+use crate::metric::Direction;
 use crate::miner::{self, TupleKind};
 use crate::objective::{Embeddings, Family};
+use crate::train::Split;
 use crate::{Error, Result};
 
 impl Recipe {
@@ -18,6 +20,8 @@ impl Recipe {
         self.model
             .feature_dim([3, self.data.image_size, self.data.image_size])?;
         self.check_evaluation()?;
+        self.check_kept()?;
+        self.check_early_stopping()?;
         if self.train.chunk_size == Some(0) {
             return Err(Error::Recipe(
                 "train.chunk_size = 0: at least 1 (or leave it out to embed whole batches)".into(),
@@ -127,18 +131,74 @@ impl Recipe {
                 evaluation.select
             )));
         }
-        if evaluation.select.is_array() {
-            return Err(Error::Recipe(format!(
-                "evaluation.select = \"{}\" is a list of numbers; choose a metric that is one number",
-                evaluation.select
-            )));
-        }
         if evaluation.batch_size == 0 {
             return Err(Error::Recipe(
                 "evaluation.batch_size = 0: at least 1".into(),
             ));
         }
+        if self.train.protocol == Protocol::Validation && evaluation.splits.contains(&Split::Test) {
+            return Err(Error::Recipe(
+                "evaluation.splits names \"test\", but train.protocol = \"validation\" reads the test \
+                 classes once, at the end: remove it, or set train.protocol = \"paper\""
+                    .into(),
+            ));
+        }
         Ok(())
+    }
+
+    /// Metrics that tell epochs apart: computed in every evaluation, one number, better one way.
+    fn check_kept(&self) -> Result<()> {
+        let evaluation = &self.evaluation;
+        let also = (self.train.protocol == Protocol::Paper).then_some(&evaluation.metrics);
+        for metric in evaluation.kept() {
+            let key = if metric == evaluation.select {
+                "select"
+            } else {
+                "keep_best"
+            };
+            let mut computed = evaluation.progress.iter();
+            let computed = computed.any(|name| name == metric)
+                || also.is_some_and(|set| set.iter().any(|name| name == metric));
+            let problem = if metric.is_array() {
+                "is a list of numbers; choose a metric that is one number"
+            } else if metric.metric().direction == Direction::Neither {
+                "describes the embedding without ranking it; choose a metric of which more or less is \
+                 better"
+            } else if !computed {
+                "is not computed while training: add it to evaluation.progress"
+            } else {
+                continue;
+            };
+            return Err(Error::Recipe(format!(
+                "evaluation.{key}: \"{metric}\" {problem}"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_early_stopping(&self) -> Result<()> {
+        let Some(EarlyStopping {
+            patience,
+            min_delta,
+        }) = self.train.early_stopping
+        else {
+            return Ok(());
+        };
+        let problem = if self.train.protocol == Protocol::Paper {
+            "train.early_stopping under train.protocol = \"paper\" would let the test classes end the \
+             run: remove it, or set train.protocol = \"validation\""
+                .into()
+        } else if self.evaluation.every == 0 {
+            "train.early_stopping needs evaluations while training: set evaluation.every to 1 or more"
+                .into()
+        } else if patience == 0 {
+            "train.early_stopping.patience = 0: at least 1".into()
+        } else if !(min_delta.is_finite() && min_delta >= 0.0) {
+            format!("train.early_stopping.min_delta = {min_delta}: 0 or more")
+        } else {
+            return Ok(());
+        };
+        Err(Error::Recipe(problem))
     }
 }
 
@@ -186,6 +246,65 @@ mod tests {
                 objective.name
             );
         }
+    }
+
+    /// Settings of selection that contradict each other, each with the words that must be said.
+    #[test]
+    fn selection_that_cannot_be_is_refused_with_its_keys() {
+        let paper = "[train]\nprotocol='paper'";
+        for (settings, words) in [
+            (
+                "[evaluation]\nsplits=['train','test']",
+                ["evaluation.splits", "paper"],
+            ),
+            (
+                "[evaluation]\nkeep_best=['nmi']",
+                ["keep_best", "evaluation.progress"],
+            ),
+            (
+                "[evaluation]\nprogress=['recall@1','dists@intra']\nkeep_best=['dists@intra']",
+                ["dists@intra", "ranking"],
+            ),
+            (
+                "[evaluation]\nprogress=['recall@1','rho_spectrum@0']\nselect='rho_spectrum@0'",
+                ["evaluation.select", "list"],
+            ),
+            (
+                &format!("{paper}\nearly_stopping={{patience=3}}"),
+                ["train.early_stopping", "paper"],
+            ),
+            (
+                "[train]\nearly_stopping={patience=0}",
+                ["train.early_stopping.patience", "at least 1"],
+            ),
+            (
+                "[train]\nearly_stopping={patience=1,min_delta=-0.1}",
+                ["min_delta = -0.1", "0 or more"],
+            ),
+            (
+                "[train]\nearly_stopping={patience=1}\n[evaluation]\nevery=0",
+                ["train.early_stopping", "evaluation.every"],
+            ),
+        ] {
+            let message = with(settings).validate().unwrap_err().to_string();
+            for word in words {
+                assert!(message.contains(word), "{settings}: {message}");
+            }
+        }
+        for settings in [
+            "[evaluation]\nsplits=['train']\nkeep_best=['map_at_r']",
+            &format!("{paper}\n[evaluation]\nsplits=['test','train']\nkeep_best=['nmi']"),
+            "[train]\nearly_stopping={patience=3}",
+        ] {
+            with(settings).validate().unwrap();
+        }
+    }
+
+    fn with(settings: &str) -> Recipe {
+        let text = format!(
+            "[model.backbone]\narchitecture='conv_net'\n[objective]\nname='multisimilarity'\n{settings}"
+        );
+        toml::from_str(&text).unwrap()
     }
 
     #[test]

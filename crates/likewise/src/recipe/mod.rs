@@ -13,4 +13,4 @@ pub use data::{
     ValidationUnit,
 };
 pub use layers::{Layers, ReadBase, parse_assignment};
-pub use settings::{EvaluationSettings, Protocol, Recipe, TrainSettings};
+pub use settings::{EarlyStopping, EvaluationSettings, Protocol, Recipe, TrainSettings};

@@ -8,7 +8,7 @@ use crate::miner::MinerConfig;
 use crate::model::{NetworkConfig, Precision};
 use crate::objective::{CrossBatchSettings, ObjectiveConfig};
 use crate::sampler::SamplerConfig;
-use crate::train::OptimizerConfig;
+use crate::train::{OptimizerConfig, Split};
 
 /// Everything that defines a run, apart from the device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,6 +100,11 @@ pub struct TrainSettings {
     /// Type of the maps inside the backbone while training: `f32`, or `f16` or `bf16` where the device
     /// computes in it. Parameters, embeddings, losses and evaluation stay in single precision.
     pub precision: Precision,
+    /// Epochs between checkpoints that are kept for good; 0 keeps the last and the best ones only.
+    pub checkpoint_every: u32,
+    /// Ends a run that does not improve any more, by `evaluation.select` on the validation classes;
+    /// not under protocol `paper`. Absent: all epochs are trained.
+    pub early_stopping: Option<EarlyStopping>,
     /// Every how manieth step is looked at more closely (active tuples, distances, gradients, rank
     /// of the embeddings); 0: none, and no warnings about what was seen.
     pub observe_every: u32,
@@ -114,9 +119,22 @@ impl Default for TrainSettings {
             accumulation_steps: 1,
             gradient_checkpointing: false,
             precision: Precision::F32,
+            checkpoint_every: 0,
+            early_stopping: None,
             observe_every: 10,
         }
     }
+}
+
+/// `train.early_stopping`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStopping {
+    /// Evaluations without a new best after which the run ends.
+    pub patience: u32,
+    /// By how much a value has to be better to count as a new best.
+    #[serde(default)]
+    pub min_delta: f64,
 }
 
 /// The `[evaluation]` table.
@@ -129,8 +147,13 @@ pub struct EvaluationSettings {
     pub progress: MetricSet,
     /// Epochs between evaluations; 0 evaluates only before and after training.
     pub every: u32,
-    /// Metric whose best epoch is kept; one of `progress`.
+    /// Metric that chooses the epoch that is reported; one of `progress`.
     pub select: MetricName,
+    /// Splits evaluated while training beside the one whose classes choose the epoch (`validation`
+    /// or, under protocol `paper`, `test`).
+    pub splits: Vec<Split>,
+    /// Metrics beside `select` whose best network is kept, for each evaluated split by itself.
+    pub keep_best: Option<MetricSet>,
     /// Images embedded at once.
     pub batch_size: usize,
 }
@@ -157,6 +180,8 @@ impl Default for EvaluationSettings {
             progress: set(&["recall@1", "map_at_r"]),
             every: 1,
             select: "recall@1".parse().expect("a name of the table"),
+            splits: Vec::new(),
+            keep_best: None,
             batch_size: 128,
         }
     }

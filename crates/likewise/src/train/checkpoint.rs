@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};
 
-use super::Baselines;
+use super::{Baselines, Best, Patience};
 use crate::metric::MetricValues;
 
 /// Counters and results of a run.
@@ -24,10 +24,12 @@ pub struct Progress {
     /// Epoch for which the memory bank was last filled with embeddings of all training images.
     #[serde(default)]
     pub bank_filled: Option<u32>,
-    /// Epoch of the kept network, if one is.
-    pub best_epoch: Option<u32>,
-    /// Its value of the selecting metric.
-    pub best_value: Option<f64>,
+    /// Best epochs so far, one for each kept metric of each evaluated split.
+    pub best: Vec<Best>,
+    /// State of early stopping, once something was measured.
+    pub patience: Option<Patience>,
+    /// Epoch after which early stopping ended the run.
+    pub stopped_after: Option<u32>,
     /// Best value of each metric over the epochs (protocol `paper`).
     pub maxima: MetricValues,
     /// What the result is compared with.
@@ -48,8 +50,11 @@ pub struct CheckpointState {
     /// Embeddings remembered from earlier steps (memory bank, cross-batch memory), by name; empty
     /// for runs without such a memory.
     pub memory: BTreeMap<String, TensorData>,
-    /// Network and objective of the best epoch, if one is kept.
-    pub best: Option<BTreeMap<String, TensorData>>,
-    /// Whether `best` changed since the previous checkpoint.
-    pub best_changed: bool,
+    /// Bests that `learner` is, and was not yet at the previous checkpoint.
+    pub improved: Vec<Best>,
+    /// Epoch under whose number `learner` is to be kept for good (`train.checkpoint_every`).
+    pub keep: Option<u32>,
+    /// Only to continue from: network and objective of the epoch that is reported if no better one
+    /// comes. It was `learner` when it came into being; no copy of it is given out again.
+    pub selected: Option<BTreeMap<String, TensorData>>,
 }

@@ -8,6 +8,26 @@ use super::{BatchSource, EmbeddedSplit, Pass, Split, Subject};
 use crate::Result;
 use crate::model::{Network, state};
 
+/// Embeds all images of a split with `network`, which has to be one for evaluation; `progress` is told
+/// how many are done.
+///
+/// # Errors
+/// Those of the source and of the device.
+pub async fn embed_split(
+    network: &Network,
+    split: Split,
+    batch_size: usize,
+    device: &Device,
+    source: &mut dyn BatchSource,
+    mut progress: impl FnMut(usize),
+) -> Result<EmbeddedSplit> {
+    let mut embedding = Embedding::begin(Subject::Selected, split, batch_size, source)?;
+    while let Some(done) = embedding.advance(Some(network), device, source).await? {
+        progress(done);
+    }
+    Ok(embedding.embedded)
+}
+
 /// A split being embedded.
 #[derive(Debug)]
 pub(super) struct Embedding {

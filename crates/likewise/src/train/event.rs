@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{CheckpointState, Observation, Observed, Split};
+use super::{Best, CheckpointState, Observation, Observed, Split};
 use crate::Result;
 use crate::metric::{self, ClassValues, MetricSet, MetricValues, Side};
 
@@ -153,6 +153,8 @@ pub struct Baselines {
 pub struct Finished {
     /// The epoch whose network was selected.
     pub selected_epoch: u32,
+    /// Epoch after which early stopping ended the run; none if all were trained.
+    pub stopped_after: Option<u32>,
     /// Metrics of that network on the test split.
     pub metrics: MetricValues,
     /// The comparison.
@@ -211,6 +213,13 @@ pub enum Event {
         loss: f64,
         /// What was seen of some of its steps, by batch.
         observed: Vec<(u32, Observed)>,
+    },
+    /// Early stopping: the epochs that are left are not trained.
+    StoppedEarly {
+        /// Epoch that was the last, counted from 1.
+        epoch: u32,
+        /// The epoch that is reported.
+        best: Best,
     },
     /// The state should be stored; a run can be continued from it.
     CheckpointDue(Box<CheckpointState>),

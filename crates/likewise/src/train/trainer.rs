@@ -1,7 +1,7 @@
 //! The training loop, turned inside out: each call of [`Trainer::next_event`] does one piece of
 //! work and says what happened. Pausing is not calling.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
@@ -14,9 +14,9 @@ use super::memories::Memories;
 use super::stage::StageListener;
 use super::step::{Differentiated, Differentiation};
 use super::{
-    BatchSource, CheckpointState, EmbeddedSplit, Evaluation, Event, Finished, ImageBatch, Learner,
-    Observation, Observed, Optimizer, ParameterGradients, Pass, Progress, Split, Stage, Step,
-    Subject,
+    BatchSource, Best, CheckpointState, EmbeddedSplit, Evaluation, Event, Finished, ImageBatch,
+    Learner, Observation, Observed, Optimizer, ParameterGradients, Pass, Progress, Split, Stage,
+    Step, Subject,
 };
 use crate::metric::{Direction, MetricSet, MetricValues, Quantity};
 use crate::miner::Miner;
@@ -46,8 +46,12 @@ pub struct Trainer {
     device: Device,
     learner: Learner,
     optimizer: Optimizer,
-    best: Option<Learner>,
-    best_changed: bool,
+    /// Of the epoch that is reported if no better one comes.
+    selected: Option<Learner>,
+    /// Bests that the learner is since the last checkpoint.
+    improved: Vec<Best>,
+    /// Epoch that just ended, if its network is to be kept for good.
+    keep: Option<u32>,
     classes: Arc<ClassIndex>,
     batches_per_epoch: u32,
     miner: Option<Miner>,
@@ -57,7 +61,8 @@ pub struct Trainer {
     progress: Progress,
     loss_sum: Tensor<1>,
     phase: Phase,
-    warnings: Vec<String>,
+    /// To be given out before anything else is done.
+    pending: VecDeque<Event>,
     listener: StageListener,
     /// Whether the recipe asks for pretrained weights that have not been given yet.
     lacks_weights: bool,
@@ -83,6 +88,13 @@ impl Trainer {
             &autodiff,
         )?;
         recipe.train.precision.check(device)?;
+        if recipe.train.early_stopping.is_some() && source.labels(Split::Validation).is_empty() {
+            return Err(Error::Data(
+                "train.early_stopping needs validation classes, and the data has none: remove it, or \
+                 give some with data.split"
+                    .into(),
+            ));
+        }
         let mut optimizer = Optimizer::new(
             recipe.optimizer.clone(),
             recipe
@@ -99,8 +111,9 @@ impl Trainer {
             device: device.clone(),
             learner,
             optimizer,
-            best: None,
-            best_changed: false,
+            selected: None,
+            improved: Vec::new(),
+            keep: None,
             batches_per_epoch: u32::try_from(batches).unwrap_or(u32::MAX),
             classes: Arc::new(classes),
             memories: Memories::new(recipe, device),
@@ -117,7 +130,7 @@ impl Trainer {
             },
             loss_sum: Tensor::zeros([1], device),
             phase: Phase::Start,
-            warnings: Vec::new(),
+            pending: VecDeque::new(),
             listener: StageListener::default(),
             lacks_weights: recipe.model.pretrained,
         })
@@ -143,10 +156,10 @@ impl Trainer {
         state: CheckpointState,
     ) -> Result<Self> {
         let mut trainer = Self::new(recipe, source, device)?;
-        if let Some(best) = state.best {
+        if let Some(selected) = state.selected {
             let mut learner = trainer.learner.clone();
-            state::load_state_dict(&mut learner, &best)?;
-            trainer.best = Some(learner);
+            state::load_state_dict(&mut learner, &selected)?;
+            trainer.selected = Some(learner);
         }
         state::load_state_dict(&mut trainer.learner, &state.learner)?;
         trainer.lacks_weights = false;
@@ -185,8 +198,8 @@ impl Trainer {
 
     /// Does the next piece of work. `None` after [`Event::Finished`].
     pub async fn next_event(&mut self, source: &mut dyn BatchSource) -> Result<Option<Event>> {
-        if let Some(warning) = self.warnings.pop() {
-            return Ok(Some(Event::Warning(warning)));
+        if let Some(event) = self.pending.pop_front() {
+            return Ok(Some(event));
         }
         match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Start if self.lacks_weights => Err(Error::Weights(
@@ -219,10 +232,6 @@ impl Trainer {
         if !read_scalar(self.learner.magnitude()).await?.is_finite() {
             return Err(self.not_finite(self.progress.loss_sum.into(), &[]));
         }
-        let best = match &self.best {
-            Some(best) => Some(state::state_dict(best).await?),
-            None => None,
-        };
         let mut optimizer = BTreeMap::new();
         for (name, tensor) in self.optimizer.tensors() {
             optimizer.insert(name, state::read(tensor).await?);
@@ -232,15 +241,17 @@ impl Trainer {
             learner: state::state_dict(&self.learner).await?,
             optimizer,
             memory: self.memories.save().await?,
-            best,
-            best_changed: std::mem::take(&mut self.best_changed),
+            improved: std::mem::take(&mut self.improved),
+            keep: self.keep.take(),
+            selected: None,
         })
     }
 
     fn start(&mut self, source: &dyn BatchSource) -> Event {
         if self.recipe.train.protocol == Protocol::Validation && !self.has_validation(source) {
-            self.warnings.push(
-                "there are no validation classes to choose an epoch with: the last epoch is reported".into(),
+            self.warn(
+                "there are no validation classes to choose an epoch with: the last epoch is reported"
+                    .into(),
             );
         }
         self.phase = if self.progress.baselines.untrained.is_none() {
@@ -285,7 +296,7 @@ impl Trainer {
         let network = match embedding.subject {
             Subject::RawPixels => None,
             Subject::Selected => Some(
-                self.best
+                self.selected
                     .as_ref()
                     .unwrap_or(&self.learner)
                     .network
@@ -310,14 +321,11 @@ impl Trainer {
         }
         let requested = self.requested(subject);
         let (metrics, _) = embedded.evaluate(&requested, self.recipe.seed)?;
-        self.warnings.extend(
-            metrics
-                .notes
-                .iter()
-                .map(|(name, note)| format!("{name}: {note}")),
-        );
+        for (name, note) in &metrics.notes {
+            self.warn(format!("{name}: {note}"));
+        }
         let epoch = self.evaluated_epoch(subject);
-        self.phase = self.after_evaluation(subject, &metrics);
+        self.phase = self.after_evaluation(subject, split, &metrics, source);
         Ok(Event::Evaluated(Evaluation {
             subject,
             epoch,
@@ -331,8 +339,19 @@ impl Trainer {
         match subject {
             Subject::Untrained | Subject::RawPixels => 0,
             Subject::Training | Subject::MemoryBank => self.progress.epoch,
-            Subject::Selected => self.progress.best_epoch.unwrap_or(self.recipe.train.epochs),
+            Subject::Selected => self.selected_epoch(),
         }
+    }
+
+    /// The epoch that is reported: the best by the selecting metric, else the last.
+    fn selected_epoch(&self) -> u32 {
+        let split = self.recipe.train.protocol.choosing_split();
+        let best = self.progress.best_of(split, self.recipe.evaluation.select);
+        best.map_or(self.progress.epoch - 1, |best| best.epoch)
+    }
+
+    fn warn(&mut self, text: String) {
+        self.pending.push_back(Event::Warning(text));
     }
 
     fn requested(&self, subject: Subject) -> MetricSet {
@@ -356,7 +375,13 @@ impl Trainer {
         }
     }
 
-    fn after_evaluation(&mut self, subject: Subject, metrics: &MetricValues) -> Phase {
+    fn after_evaluation(
+        &mut self,
+        subject: Subject,
+        split: Split,
+        metrics: &MetricValues,
+        source: &dyn BatchSource,
+    ) -> Phase {
         match subject {
             Subject::Untrained => {
                 self.progress.baselines.untrained = Some(metrics.clone());
@@ -367,9 +392,19 @@ impl Trainer {
                 Phase::Checkpoint
             }
             Subject::Training => {
-                self.consider(metrics);
-                self.end_epoch();
-                Phase::Checkpoint
+                self.consider(split, metrics);
+                let mut others = self.evaluated_splits(source).into_iter();
+                match others
+                    .by_ref()
+                    .find(|&other| other == split)
+                    .and(others.next())
+                {
+                    Some(next) => Phase::Evaluate(Subject::Training, next),
+                    None => {
+                        self.end_epoch();
+                        Phase::Checkpoint
+                    }
+                }
             }
             Subject::MemoryBank => Phase::StartEpoch,
             Subject::Selected => {
@@ -379,31 +414,45 @@ impl Trainer {
         }
     }
 
-    /// Keeps the learner when its selecting metric is better than every earlier one's.
-    fn consider(&mut self, metrics: &MetricValues) {
-        if self.recipe.train.protocol == Protocol::Paper {
+    /// Splits to evaluate while training that have images.
+    fn evaluated_splits(&self, source: &dyn BatchSource) -> Vec<Split> {
+        let mut splits = self.recipe.evaluated_splits();
+        splits.retain(|&split| !source.labels(split).is_empty());
+        splits
+    }
+
+    /// Keeps the learner when it is to be reported, and ends the run when that is not to be
+    /// expected any more.
+    fn consider(&mut self, split: Split, metrics: &MetricValues) {
+        let (choosing, select) = (
+            self.recipe.train.protocol.choosing_split(),
+            self.recipe.evaluation.select,
+        );
+        if self.recipe.train.protocol == Protocol::Paper && split == choosing {
             raise(&mut self.progress.maxima, metrics);
         }
-        let Some(&value) = metrics.scalars.get(&self.recipe.evaluation.select) else {
-            return;
-        };
-        let lower_is_better = self.recipe.evaluation.select.metric().direction == Direction::Lower;
-        let is_better = |best: f64| {
-            if lower_is_better {
-                value < best
-            } else {
-                value > best
-            }
-        };
-        if self.progress.best_value.is_none_or(is_better) {
-            self.progress.best_value = Some(value);
-            self.progress.best_epoch = Some(self.progress.epoch);
-            self.best = Some(self.learner.clone());
-            self.best_changed = true;
+        let improved = self.progress.consider(&self.recipe, split, metrics);
+        if improved
+            .iter()
+            .any(|best| (best.split, best.metric) == (choosing, select))
+        {
+            self.selected = Some(self.learner.clone());
+        }
+        self.improved.extend(improved);
+        if split == choosing
+            && self.progress.stopped_after.is_some()
+            && let Some(best) = self.progress.best_of(choosing, select).cloned()
+        {
+            let epoch = self.progress.epoch;
+            self.pending.push_back(Event::StoppedEarly { epoch, best });
         }
     }
 
     fn end_epoch(&mut self) {
+        let every = self.recipe.train.checkpoint_every;
+        if every > 0 && self.progress.epoch.is_multiple_of(every) {
+            self.keep = Some(self.progress.epoch);
+        }
         self.progress.epoch += 1;
         self.progress.batch = 0;
         self.loss_sum = Tensor::zeros([1], &self.device);
@@ -412,7 +461,9 @@ impl Trainer {
     fn after_checkpoint(&self) -> Phase {
         if self.progress.finished {
             Phase::Done
-        } else if self.progress.epoch > self.recipe.train.epochs {
+        } else if self.progress.epoch > self.recipe.train.epochs
+            || self.progress.stopped_after.is_some()
+        {
             Phase::Evaluate(Subject::Selected, Split::Test)
         } else {
             Phase::StartEpoch
@@ -553,8 +604,9 @@ impl Trainer {
             bank.update().await?;
         }
         let steps: Vec<Observed> = observed.iter().map(|(_, seen)| seen.clone()).collect();
-        self.warnings
-            .extend(self.doctor.examine(epoch, loss, &steps));
+        for text in self.doctor.examine(epoch, loss, &steps) {
+            self.warn(text);
+        }
         self.phase = self.after_epoch(source);
         Ok(Event::EpochFinished {
             epoch,
@@ -592,22 +644,20 @@ impl Trainer {
         let due = every > 0
             && (self.progress.epoch.is_multiple_of(every)
                 || self.progress.epoch == self.recipe.train.epochs);
-        let split = match self.recipe.train.protocol {
-            Protocol::Paper => Split::Test,
-            Protocol::Validation => Split::Validation,
-        };
-        if due && !source.labels(split).is_empty() {
-            Phase::Evaluate(Subject::Training, split)
-        } else {
-            self.end_epoch();
-            Phase::Checkpoint
+        match self.evaluated_splits(source).first() {
+            Some(&split) if due => Phase::Evaluate(Subject::Training, split),
+            _ => {
+                self.end_epoch();
+                Phase::Checkpoint
+            }
         }
     }
 
     fn conclude(&mut self) -> Finished {
         self.progress.finished = true;
         Finished {
-            selected_epoch: self.evaluated_epoch(Subject::Selected),
+            selected_epoch: self.selected_epoch(),
+            stopped_after: self.progress.stopped_after,
             metrics: self.progress.maxima.clone(),
             baselines: self.progress.baselines.clone(),
         }

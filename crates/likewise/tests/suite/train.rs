@@ -3,7 +3,9 @@
 
 use burn::tensor::Device;
 use likewise::recipe::Recipe;
-use likewise::train::{CheckpointState, Event, Finished, Schedule, Split, Trainer};
+use likewise::train::{
+    Best, CheckpointState, Evaluation, Event, Finished, Schedule, Split, Subject, Trainer,
+};
 
 use crate::support::{Case, assert_close, values};
 use crate::waves::{Waves, recipe};
@@ -17,6 +19,11 @@ pub fn cases() -> Vec<Case> {
         Case::new("train::equals_the_processor", equals_the_processor),
         Case::new("train::continues_where_it_was_stopped", continues),
         Case::new("train::protocol_paper_reports_maxima", protocol_paper),
+        Case::new(
+            "train::keeps_the_best_of_each_metric_and_split",
+            keeps_the_best,
+        ),
+        Case::new("train::stops_early_and_so_when_continued", stops_early),
         Case::new(
             "train::without_validation_classes_it_warns",
             without_validation,
@@ -35,6 +42,7 @@ struct Story {
     losses: Vec<f64>,
     epoch_losses: Vec<f64>,
     warnings: Vec<String>,
+    evaluations: Vec<Evaluation>,
     checkpoints: Vec<CheckpointState>,
     finished: Option<Finished>,
     last: CheckpointState,
@@ -51,6 +59,19 @@ impl Story {
     }
 }
 
+/// The state of a checkpoint as it is read again: with the network that is selected until then.
+fn stored(recipe: &Recipe, checkpoints: &[CheckpointState]) -> CheckpointState {
+    let mut state = checkpoints.last().unwrap().clone();
+    let selects = |best: &Best| {
+        let split = recipe.train.protocol.choosing_split();
+        (best.split, best.metric) == (split, recipe.evaluation.select)
+    };
+    let mut earlier = checkpoints.iter().rev();
+    let selected = earlier.find(|state| state.improved.iter().any(selects));
+    state.selected = selected.map(|state| state.learner.clone());
+    state
+}
+
 fn tell(mut trainer: Trainer, source: &mut Waves) -> Story {
     let mut story = Story::default();
     while let Some(event) = pollster::block_on(trainer.next_event(source)).unwrap() {
@@ -58,6 +79,7 @@ fn tell(mut trainer: Trainer, source: &mut Waves) -> Story {
             Event::Step(step) => story.losses.extend(values(step.loss)),
             Event::EpochFinished { loss, .. } => story.epoch_losses.push(loss),
             Event::Warning(text) => story.warnings.push(text),
+            Event::Evaluated(evaluation) => story.evaluations.push(evaluation),
             Event::CheckpointDue(state) => story.checkpoints.push(*state),
             Event::Finished(finished) => story.finished = Some(finished),
             _ => {}
@@ -138,7 +160,12 @@ fn continues(device: &Device) {
         "stopped between two epochs: {:?}",
         middle.progress
     );
-    for state in [whole.checkpoints[1].clone(), middle] {
+    let first = stored(&recipe, &whole.checkpoints[..2]);
+    let middle = CheckpointState {
+        selected: first.selected.clone(),
+        ..middle
+    };
+    for state in [first, middle] {
         let mut source = Waves::new();
         let resumed = Trainer::resume(&recipe, &source, device, state).unwrap();
         let rest = tell(resumed, &mut source);
@@ -146,6 +173,7 @@ fn continues(device: &Device) {
         if *device == Device::flex() {
             assert_eq!(rest.last.learner, whole.last.learner);
             assert_eq!(rest.last.optimizer, whole.last.optimizer);
+            assert_eq!(rest.last.progress, whole.last.progress);
             assert_eq!(rest.epoch_losses, rest_of_whole);
         } else {
             let steps = whole.losses.len() - rest.losses.len();
@@ -165,9 +193,103 @@ fn continues(device: &Device) {
 fn protocol_paper(device: &Device) {
     let story = run(&recipe(&["train.protocol=paper", "train.epochs=3"]), device);
     let finished = story.finished.unwrap();
-    let best = story.last.progress.best_value.unwrap();
+    let best = story
+        .last
+        .progress
+        .best_of(Split::Test, "recall@1".parse().unwrap())
+        .unwrap()
+        .value;
     assert!(finished.metrics.get("recall@1").unwrap() >= best);
     assert!(finished.metrics.get("nmi").is_some());
+}
+
+/// The best epochs, found again by looking through all evaluations.
+fn keeps_the_best(device: &Device) {
+    let recipe = recipe(&[
+        "train.protocol=paper",
+        "train.epochs=4",
+        "train.checkpoint_every=2",
+        "evaluation.splits=[\"train\", \"validation\"]",
+        "evaluation.keep_best=[\"nmi\"]",
+    ]);
+    let story = run(&recipe, device);
+    let (recall, nmi) = ("recall@1".parse().unwrap(), "nmi".parse().unwrap());
+    for (split, metric) in Split::ALL
+        .into_iter()
+        .flat_map(|split| [(split, recall), (split, nmi)])
+    {
+        let mut expected: Option<(u32, f64)> = None;
+        let evaluations = story.evaluations.iter().filter(|evaluation| {
+            (evaluation.subject, evaluation.split) == (Subject::Training, split)
+        });
+        let mut count = 0;
+        for evaluation in evaluations {
+            count += 1;
+            let value = evaluation.metrics.scalars[&metric];
+            if expected.is_none_or(|(_, best)| value > best) {
+                expected = Some((evaluation.epoch, value));
+            }
+        }
+        assert_eq!(count, 4, "evaluations of {split:?}");
+        let best = story.last.progress.best_of(split, metric).unwrap();
+        assert_eq!(
+            Some((best.epoch, best.value)),
+            expected,
+            "{split:?} {metric}"
+        );
+        // Its network was given out once, with the checkpoint after its epoch.
+        let states = story.checkpoints.iter();
+        let with = states.filter(|state| state.improved.contains(best));
+        assert_eq!(
+            with.map(|state| state.progress.epoch).collect::<Vec<_>>(),
+            [best.epoch + 1]
+        );
+    }
+    let kept = story.checkpoints.iter().map(|state| state.keep);
+    assert_eq!(
+        kept.collect::<Vec<_>>(),
+        [None, None, Some(2), None, Some(4)]
+    );
+    let finished = story.finished.unwrap();
+    let selected = story.last.progress.best_of(Split::Test, recall).unwrap();
+    assert_eq!(finished.selected_epoch, selected.epoch);
+}
+
+fn stops_early(device: &Device) {
+    // Nothing is learned, so that the first evaluation stays the best.
+    let recipe = recipe(&[
+        "optimizer.learning_rate=1e-30",
+        "optimizer.weight_decay=0",
+        "objective.learning_rate=1e-30",
+        "train.epochs=9",
+        "train.early_stopping={patience=2}",
+    ]);
+    let whole = run(&recipe, device);
+    let finished = whole.finished.as_ref().unwrap();
+    assert_eq!(
+        (finished.selected_epoch, finished.stopped_after),
+        (1, Some(3))
+    );
+    assert_eq!(whole.epoch_losses.len(), 3);
+    for count in 2..=whole.checkpoints.len() {
+        let state = stored(&recipe, &whole.checkpoints[..count]);
+        let mut source = Waves::new();
+        let resumed = Trainer::resume(&recipe, &source, device, state).unwrap();
+        let rest = tell(resumed, &mut source);
+        let finished = rest.finished.unwrap();
+        assert_eq!(
+            (finished.selected_epoch, finished.stopped_after),
+            (1, Some(3))
+        );
+        assert_eq!(rest.last.progress.patience, whole.last.progress.patience);
+        assert_eq!(rest.epoch_losses.len(), whole.checkpoints.len() - count);
+    }
+    let mut source = Waves::new();
+    source.splits[Split::Validation.index()].clear();
+    let error = Trainer::new(&recipe, &source, device)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("train.early_stopping"), "{error}");
 }
 
 fn without_validation(device: &Device) {

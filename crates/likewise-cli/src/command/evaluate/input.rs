@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use likewise::train::EmbeddedSplit;
 
-use super::arrays;
+use super::{arrays, checkpoint};
 use crate::args::Evaluate;
 use crate::run_folder::{read_class_names, read_embeddings, read_recipe};
 
@@ -20,6 +20,14 @@ pub struct Input {
 impl Input {
     pub fn read(options: &Evaluate) -> Result<Self> {
         match (&options.run, &options.embeddings, &options.labels) {
+            (Some(run), _, _) if options.checkpoint.is_some() => {
+                let (queries, class_names) = checkpoint::embed(run, options)?;
+                Ok(Self {
+                    queries,
+                    gallery: None,
+                    class_names,
+                })
+            }
             (Some(run), _, _) => Self::of_run(run, &options.split),
             (None, Some(embeddings), Some(labels)) => {
                 let gallery = options.gallery_embeddings.as_deref();

@@ -39,14 +39,20 @@ pub fn write(
         .find_map(|record| match record {
             Record::Finished {
                 selected_epoch,
+                stopped_after,
                 metrics,
                 baselines,
                 skipped_images,
                 ..
-            } => Some((*selected_epoch, metrics, baselines, *skipped_images)),
+            } => Some((
+                (*selected_epoch, *stopped_after),
+                metrics,
+                baselines,
+                *skipped_images,
+            )),
             _ => None,
         });
-    let (selected_epoch, metrics, baselines, skipped_files) =
+    let (epochs, metrics, baselines, skipped_files) =
         finished.context("the run has no result to report")?;
     let after = read_embeddings(&folder.join("embeddings/test.safetensors"))?;
     let before = read_embeddings(&folder.join("embeddings/test-untrained.safetensors")).ok();
@@ -57,7 +63,7 @@ pub fn write(
         training: training_curves(history),
         progress: progress_curves(history),
         metrics: rows(metrics, baselines),
-        protocol: protocol(recipe, selected_epoch),
+        protocol: protocol(recipe, epochs),
         queries: queries(&after, recipe.seed, source)?,
         spectrum: Some(spectra(before.as_ref(), &after)?),
         map: Some(map(&after, source)?),
@@ -293,16 +299,20 @@ pub fn unit(name: MetricName) -> Unit {
     }
 }
 
-fn protocol(recipe: &Recipe, selected_epoch: u32) -> String {
-    match recipe.train.protocol {
-        Protocol::Validation => format!(
-            "Protocol “validation”: epoch {selected_epoch} of {} was chosen by {} of validation classes; the test \
-             classes were read once, after that.",
-            recipe.train.epochs, recipe.evaluation.select
+fn protocol(recipe: &Recipe, (selected, stopped_after): (u32, Option<u32>)) -> String {
+    let (epochs, select) = (recipe.train.epochs, recipe.evaluation.select);
+    match (recipe.train.protocol, stopped_after) {
+        (Protocol::Validation, None) => format!(
+            "Protocol “validation”: epoch {selected} of {epochs} was chosen by {select} of validation classes; the \
+             test classes were read once, after that."
         ),
-        Protocol::Paper => format!(
+        (Protocol::Validation, Some(last)) => format!(
+            "Protocol “validation”: epoch {selected} was chosen by {select} of validation classes, which also \
+             stopped the training after epoch {last} of {epochs}; the test classes were read once, after that."
+        ),
+        (Protocol::Paper, _) => format!(
             "Protocol “paper”: as in the published results, each score is its maximum over the epochs on the test \
-             classes themselves (the embedding is that of epoch {selected_epoch}); expect lower values on new data."
+             classes themselves (the embedding is that of epoch {selected}); expect lower values on new data."
         ),
     }
 }

@@ -12,6 +12,7 @@ use crate::memory::forecast;
 use crate::progress::say;
 use crate::run_folder::RunFolder;
 use crate::source::LoaderSource;
+use crate::tracker::{self, Trackers};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +31,9 @@ pub fn train(
     source: &mut LoaderSource,
     folder: &mut RunFolder,
     interrupt: &Interrupt,
+    mut trackers: Trackers,
 ) -> Result<Ending> {
-    let metric = recipe.evaluation.select.to_string();
-    let mut trainer = match folder.load(&metric)? {
+    let mut trainer = match folder.load()? {
         Some(state) => Trainer::resume(recipe, source, &device.device, state)?,
         None => {
             let mut trainer = Trainer::new(recipe, source, &device.device)?;
@@ -44,9 +45,32 @@ pub fn train(
     };
     if trainer.progress().finished {
         say("this run is complete; nothing is left to do");
+        for warning in trackers.close(tracker::Ending::Finished) {
+            say(format!("warning: {warning}"));
+        }
         return Ok(Ending::Finished);
     }
-    let mut session = Session::new(device, folder, &metric, recipe.train.protocol.name());
+    let mut session = Session::new(device, folder, trackers);
+    let classes = source.class_names(Split::Train).len();
+    let estimated = forecast::estimate(recipe, classes, device)?.bytes();
+    let ended = work(&mut trainer, source, &mut session, interrupt, estimated);
+    let ending = match &ended {
+        Ok(Ending::Finished) => tracker::Ending::Finished,
+        Ok(Ending::Interrupted) => tracker::Ending::Stopped,
+        Err(_) => tracker::Ending::Failed,
+    };
+    // Why the run failed matters more than what the trackers say.
+    let closed = session.close_trackers(ending);
+    ended.and_then(|ending| closed.map(|()| ending))
+}
+
+fn work(
+    trainer: &mut Trainer,
+    source: &mut LoaderSource,
+    session: &mut Session<'_>,
+    interrupt: &Interrupt,
+    estimated: u64,
+) -> Result<Ending> {
     loop {
         let event = pollster::block_on(trainer.next_event(source))
             .map_err(|error| session.explain(error))?;
@@ -62,8 +86,7 @@ pub fn train(
     }
     // The last state says that nothing is left to do.
     let state = pollster::block_on(trainer.checkpoint()).map_err(|error| session.explain(error))?;
-    let classes = source.class_names(Split::Train).len();
-    session.memory(forecast::estimate(recipe, classes, device)?.bytes())?;
+    session.memory(estimated)?;
     session.finish(&state, source)?;
     Ok(Ending::Finished)
 }

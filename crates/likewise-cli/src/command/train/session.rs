@@ -14,6 +14,7 @@ use crate::memory::MemoryUse;
 use crate::progress::{Task, say};
 use crate::run_folder::{RunFolder, write_embeddings};
 use crate::source::LoaderSource;
+use crate::tracker::{self, Trackers};
 
 /// Steps whose losses are read from the device together: reading one waits for the device.
 const READ_EVERY: usize = 8;
@@ -23,7 +24,7 @@ const READ_EVERY: usize = 8;
 pub struct Session<'a> {
     device: &'a Chosen,
     folder: &'a mut RunFolder,
-    metric: &'a str,
+    trackers: Trackers,
     protocol: &'static str,
     task: Option<Task>,
     epochs: u32,
@@ -31,6 +32,9 @@ pub struct Session<'a> {
     unread: Vec<Step>,
     observed: Vec<(u32, Box<Observation>)>,
     latest_loss: f32,
+    /// Images of the steps in `unread`, and since when they are computed.
+    unread_images: usize,
+    unread_since: Instant,
     epoch_images: usize,
     epoch_started: Instant,
     evaluation_started: Instant,
@@ -40,24 +44,21 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// A session on an open folder.
-    pub fn new(
-        device: &'a Chosen,
-        folder: &'a mut RunFolder,
-        metric: &'a str,
-        protocol: &'static str,
-    ) -> Self {
+    pub fn new(device: &'a Chosen, folder: &'a mut RunFolder, trackers: Trackers) -> Self {
         let now = Instant::now();
         Self {
             device,
+            protocol: folder.recipe().train.protocol.name(),
             folder,
-            metric,
-            protocol,
+            trackers,
             task: None,
             epochs: 0,
             batches_per_epoch: 0,
             unread: Vec::new(),
             observed: Vec::new(),
             latest_loss: f32::NAN,
+            unread_images: 0,
+            unread_since: now,
             epoch_images: 0,
             epoch_started: now,
             evaluation_started: now,
@@ -80,7 +81,7 @@ impl<'a> Session<'a> {
                     .duration_since(UNIX_EPOCH)
                     .map_or(0, |time| time.as_secs());
                 let device = self.device.name.clone();
-                self.folder.record(Record::Started {
+                self.record(Record::Started {
                     time,
                     epochs,
                     batches_per_epoch,
@@ -105,6 +106,7 @@ impl<'a> Session<'a> {
             Event::Evaluated(evaluation) => self.evaluated(&evaluation, source)?,
             Event::EpochStarted { epoch } => {
                 self.epoch_started = Instant::now();
+                self.unread_since = self.epoch_started;
                 self.epoch_images = 0;
                 self.begin(
                     format!("epoch {epoch}/{}", self.epochs),
@@ -122,20 +124,29 @@ impl<'a> Session<'a> {
             } => {
                 self.observed.clear();
                 for (batch, seen) in observed {
-                    self.folder
-                        .record(Record::Observed { epoch, batch, seen })?;
+                    self.record(Record::Observed { epoch, batch, seen })?;
                 }
                 self.epoch_finished(epoch, loss)?;
             }
             Event::BankFilled { epoch } => {
                 self.end_task();
                 let seconds = self.evaluation_started.elapsed().as_secs_f64();
-                self.folder.record(Record::BankFilled { epoch, seconds })?;
+                self.record(Record::BankFilled { epoch, seconds })?;
+            }
+            Event::StoppedEarly { epoch, best } => {
+                say(format!(
+                    "stopped after epoch {epoch}: {} of {} is best at {} in epoch {}",
+                    best.metric,
+                    best.split.name(),
+                    unit(best.metric).text(best.value),
+                    best.epoch
+                ));
+                self.record(Record::StoppedEarly { epoch, best })?;
             }
             Event::CheckpointDue(state) => self.store(&state)?,
             Event::Warning(message) => {
                 say(format!("warning: {message}"));
-                self.folder.record(Record::Warning { message })?;
+                self.record(Record::Warning { message })?;
             }
             Event::Finished(finished) => self.result = Some(finished),
         }
@@ -153,6 +164,10 @@ impl<'a> Session<'a> {
             .into_data()
             .try_to_vec()
             .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let images = std::mem::take(&mut self.unread_images);
+        let seconds = self.unread_since.elapsed().as_secs_f64();
+        self.unread_since = Instant::now();
+        let last = steps.last().map(|step| (step.epoch, step.batch));
         for (
             Step {
                 epoch,
@@ -164,7 +179,7 @@ impl<'a> Session<'a> {
         ) in steps.into_iter().zip(losses)
         {
             self.latest_loss = loss;
-            self.folder.record(Record::Step {
+            self.record(Record::Step {
                 epoch,
                 batch,
                 loss,
@@ -173,6 +188,13 @@ impl<'a> Session<'a> {
             if !loss.is_finite() {
                 return Err(self.not_finite(epoch, batch, loss));
             }
+        }
+        if let Some((epoch, batch)) = last {
+            self.record(Record::Throughput {
+                epoch,
+                batch,
+                images_per_second: images as f64 / seconds,
+            })?;
         }
         Ok(())
     }
@@ -217,10 +239,9 @@ impl<'a> Session<'a> {
         // Their epoch will not end in this process.
         for (batch, seen) in std::mem::take(&mut self.observed) {
             let seen = pollster::block_on(seen.read())?;
-            self.folder
-                .record(Record::Observed { epoch, batch, seen })?;
+            self.record(Record::Observed { epoch, batch, seen })?;
         }
-        self.folder.record(Record::Interrupted { epoch, batch })
+        self.record(Record::Interrupted { epoch, batch })
     }
 
     /// Records what the run took of memory.
@@ -236,9 +257,10 @@ impl<'a> Session<'a> {
     /// in between concludes once more.
     pub fn finish(&mut self, state: &CheckpointState, source: &LoaderSource) -> Result<()> {
         if let Some(finished) = self.result.take() {
-            self.folder.record(Record::Finished {
+            self.record(Record::Finished {
                 protocol: self.protocol.to_string(),
                 selected_epoch: finished.selected_epoch,
+                stopped_after: finished.stopped_after,
                 metrics: finished.metrics,
                 baselines: finished.baselines,
                 skipped_images: source.bad_images().len(),
@@ -246,7 +268,29 @@ impl<'a> Session<'a> {
             })?;
         }
         self.folder.write_metrics()?;
-        self.folder.store(state, self.metric)
+        self.folder.store(state)
+    }
+
+    /// Writes a record into the folder, then tells the trackers.
+    fn record(&mut self, record: Record) -> Result<()> {
+        self.folder.record(record)?;
+        let latest = self.folder.history().records().last();
+        let warnings = latest.map_or_else(Vec::new, |record| self.trackers.record(record));
+        self.warn_of_trackers(warnings)
+    }
+
+    /// Tells the trackers how the run ended, and waits until they know.
+    pub fn close_trackers(&mut self, ending: tracker::Ending) -> Result<()> {
+        let warnings = self.trackers.close(ending);
+        self.warn_of_trackers(warnings)
+    }
+
+    fn warn_of_trackers(&mut self, warnings: Vec<String>) -> Result<()> {
+        for message in warnings {
+            say(format!("warning: {message}"));
+            self.folder.record(Record::Warning { message })?;
+        }
+        Ok(())
     }
 
     fn begin(&mut self, title: String, total: u64) {
@@ -269,6 +313,7 @@ impl<'a> Session<'a> {
     fn step(&mut self, step: Step, source: &LoaderSource) -> Result<()> {
         let done = u64::from(step.batch) + 1;
         self.epoch_images += step.images;
+        self.unread_images += step.images;
         let seen = step.observation.clone();
         self.observed.extend(seen.map(|seen| (step.batch, seen)));
         self.unread.push(step);
@@ -295,7 +340,7 @@ impl<'a> Session<'a> {
             "epoch {epoch:>3}/{}  loss {loss:.4}  {images_per_second:.0} images/s",
             self.epochs
         ));
-        self.folder.record(Record::Epoch {
+        self.record(Record::Epoch {
             epoch,
             loss,
             seconds,
@@ -334,7 +379,7 @@ impl<'a> Session<'a> {
         }
         let seconds = self.evaluation_started.elapsed().as_secs_f64();
         let metrics = evaluation.metrics.clone();
-        self.folder.record(Record::Evaluated {
+        self.record(Record::Evaluated {
             epoch,
             subject,
             split,
@@ -345,8 +390,8 @@ impl<'a> Session<'a> {
     }
 
     fn store(&mut self, state: &CheckpointState) -> Result<()> {
-        self.folder.store(state, self.metric)?;
+        self.folder.store(state)?;
         let (epoch, batch) = (state.progress.epoch, state.progress.batch);
-        self.folder.record(Record::Checkpoint { epoch, batch })
+        self.record(Record::Checkpoint { epoch, batch })
     }
 }

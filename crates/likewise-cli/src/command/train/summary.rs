@@ -21,6 +21,7 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
     let Some(Record::Finished {
         protocol,
         selected_epoch,
+        stopped_after,
         metrics,
         baselines,
         skipped_images,
@@ -39,6 +40,7 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
             "seed": recipe.seed,
             "protocol": protocol,
             "selected_epoch": selected_epoch,
+            "stopped_after": stopped_after,
             "metrics": metrics,
             "baselines": baselines,
             "skipped_images": skipped_images,
@@ -55,6 +57,12 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
         return Ok(());
     }
     outln!("\nunseen classes (test), epoch {selected_epoch} chosen by protocol {protocol}");
+    if let Some(epoch) = stopped_after {
+        outln!(
+            "early stopping after epoch {epoch} of {}",
+            recipe.train.epochs
+        );
+    }
     outln!(
         "{:26} {:>11} {:>11} {:>11}",
         "metric",
