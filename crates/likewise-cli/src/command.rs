@@ -6,6 +6,7 @@ mod evaluate;
 mod recipes;
 mod toy;
 mod train;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Toy(options) => toy::run(&options)?,
         Command::Device(options) => device::run(&options)?,
         Command::Recipes(options) => recipes::run(&options)?,
+        Command::Weights(options) => return weights::run(&options.what),
         Command::Bench(options) => bench::run(&options.what)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,6 +1,9 @@
 //! What a run was computed with, for whoever wants to repeat it.
 
-use serde::Serialize;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::device::Chosen;
 
@@ -25,11 +28,22 @@ pub struct Environment {
     pub command: Vec<String>,
     /// Fingerprint of the dataset: names, sizes, labels and splits.
     pub dataset: String,
+    /// The pretrained weights the run began with.
+    pub weights: Option<WeightsUsed>,
+}
+
+/// A file of pretrained weights, so that it can be told from others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WeightsUsed {
+    /// Its path as given.
+    pub file: String,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: String,
 }
 
 impl Environment {
     /// The environment of this process.
-    pub fn new(device: &Chosen, dataset: String) -> Self {
+    pub fn new(device: &Chosen, dataset: String, weights: Option<WeightsUsed>) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             git: option_env!("LIKEWISE_GIT_COMMIT"),
@@ -40,6 +54,23 @@ impl Environment {
             device: device.clone(),
             command: std::env::args().collect(),
             dataset,
+            weights,
         }
     }
+}
+
+/// The weights that the run in `folder` began with, according to its `environment.json`.
+pub fn weights_of(folder: &Path) -> Result<Option<WeightsUsed>> {
+    #[derive(Deserialize)]
+    struct Earlier {
+        weights: Option<WeightsUsed>,
+    }
+    let file = folder.join("environment.json");
+    if !file.exists() {
+        return Ok(None);
+    }
+    let failed = || format!("cannot read {}", file.display());
+    let text = std::fs::read(&file).with_context(failed)?;
+    let earlier: Earlier = serde_json::from_slice(&text).with_context(failed)?;
+    Ok(earlier.weights)
 }

@@ -19,12 +19,14 @@ mod report;
 mod run_folder;
 mod source;
 mod tracker;
+mod weights;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
+    memory::keep_freed_memory();
     let arguments = args::Arguments::parse();
     let verbose = arguments.verbose;
     match command::run(arguments) {

@@ -7,6 +7,19 @@ use peakmem_alloc::{PeakMemAlloc, PeakMemAllocTrait};
 #[global_allocator]
 static ALLOCATOR: PeakMemAlloc<MiMalloc> = PeakMemAlloc::new(MiMalloc);
 
+/// mimalloc's `purge_delay`, which its bindings leave out.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+/// How long freed memory is kept, in milliseconds: longer than a step, which would otherwise fetch (and
+/// the system clear) the same memory again.
+const KEPT: std::ffi::c_long = 10_000;
+
+/// Makes the allocator keep what a step frees for the next.
+#[expect(unsafe_code, reason = "a setting of the allocator, a C library")]
+pub fn keep_freed_memory() {
+    // SAFETY: sets a number that is read whenever memory is freed.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, KEPT) }
+}
+
 /// A watch on memory: of the process on the CPU, of the device's pools elsewhere.
 pub struct Peak {
     device: Device,

@@ -1,19 +1,22 @@
 //! The prefetching loader as the trainer sees it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use likewise::recipe::{DataSettings, Recipe};
+use likewise::recipe::{DataSettings, Layers, Recipe};
 use likewise::sampler::BatchPlan;
 use likewise::train::{BatchSource, ImageBatch, Pass, Split};
 use likewise_data::{
-    Batches, DataSource, Dataset, DatasetOptions, Loader, LoaderOptions, Normalization,
+    Batches, DataSource, Dataset, DatasetOptions, DiskCache, Loader, LoaderOptions, Normalization,
     PlannedBatch, SplitOptions, TransformOptions,
 };
 use rayon::prelude::*;
+use toml::Value;
+
+use crate::progress::say;
 
 /// Share of the time spent waiting for images above which the progress line says so.
 const WORTH_SAYING: f64 = 0.1;
@@ -24,10 +27,13 @@ pub struct LoaderSource {
     dataset: Arc<Dataset>,
     loader: Loader,
     image_size: usize,
+    workers: usize,
     /// Place in its split of each item of the dataset.
     rows: BTreeMap<usize, usize>,
     batches: Option<Batches>,
     pass_started: Instant,
+    /// Whether the user knows that decoded images cannot be kept.
+    told_of_cache: bool,
 }
 
 impl LoaderSource {
@@ -37,17 +43,31 @@ impl LoaderSource {
         let source: DataSource = data.source.parse()?;
         let options = DatasetOptions {
             split: split_options(data),
+            split_file: data.split_file.as_ref().map(PathBuf::from),
+            allow_custom: data.allow_custom,
             ..DatasetOptions::default()
         };
         let dataset = Arc::new(Dataset::open(&source, &options)?);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = workers.unwrap_or(cores.saturating_sub(1)).max(1);
         let options = LoaderOptions {
-            workers: workers.unwrap_or(cores.saturating_sub(1)).max(1),
+            workers,
             on_bad_image: data.on_bad_image,
+            exact: data.exact,
+            disk_cache: data.cache.as_ref().map(|folder| DiskCache {
+                folder: PathBuf::from(folder),
+                side: (data.cache_side > 0).then_some(data.cache_side),
+            }),
             seed: recipe.seed,
             ..LoaderOptions::default()
         };
         let loader = Loader::new(Arc::clone(&dataset), &transforms(data), options)?;
+        if let (Some(bytes), Some(folder)) = (loader.disk_cache_bytes()?, &data.cache) {
+            say(format!(
+                "decoded images are kept in {folder}: about {:.1} GB when all of them are there",
+                bytes as f64 / 1e9
+            ));
+        }
         let image_size = loader.image_size();
         let places = |split| dataset.split(split).indices.iter().copied().zip(0..);
         let rows = Split::ALL.into_iter().flat_map(places).collect();
@@ -55,9 +75,11 @@ impl LoaderSource {
             dataset,
             loader,
             image_size,
+            workers,
             rows,
             batches: None,
             pass_started: Instant::now(),
+            told_of_cache: false,
         })
     }
 
@@ -74,8 +96,15 @@ impl LoaderSource {
     pub fn describe(&self) -> String {
         let splits = Split::ALL.map(|split| {
             let items = self.dataset.split(split);
+            let parts = items.gallery.as_ref().map_or_else(String::new, |gallery| {
+                let searched = gallery.iter().filter(|&&searched| searched).count();
+                format!(
+                    " ({} queries, {searched} gallery)",
+                    gallery.len() - searched
+                )
+            });
             format!(
-                "{} {} images of {} classes",
+                "{} {} images of {} classes{parts}",
                 split.name(),
                 items.len(),
                 items.num_classes()
@@ -93,17 +122,25 @@ impl LoaderSource {
             .collect()
     }
 
-    /// Says so when the device waits for images a good part of the time.
+    /// Who waits for whom: the device for images, or the loader, whose queue is full, for the device.
     pub fn waiting(&self) -> String {
         let Some(batches) = &self.batches else {
             return String::new();
         };
         let elapsed = self.pass_started.elapsed().max(Duration::from_millis(1));
-        let share = batches.statistics().consumer_wait.as_secs_f64() / elapsed.as_secs_f64();
-        if share < WORTH_SAYING {
-            return String::new();
+        let statistics = batches.statistics();
+        let share = |time: Duration, threads: usize| {
+            time.as_secs_f64() / elapsed.as_secs_f64() / threads as f64
+        };
+        let device = share(statistics.consumer_wait, 1);
+        let loader = share(statistics.worker_wait, self.workers);
+        if device >= WORTH_SAYING {
+            format!(", device waits for images {:.0} %", 100.0 * device)
+        } else if loader >= WORTH_SAYING {
+            format!(", loader waits for device {:.0} %", 100.0 * loader)
+        } else {
+            String::new()
         }
-        format!(", {:.0} % waiting for images", 100.0 * share)
     }
 
     /// The encoded picture of a row of a split.
@@ -149,6 +186,22 @@ impl LoaderSource {
     }
 }
 
+/// Lays `--data` and `--split` over the `[data]` table of a recipe.
+pub fn locate(layers: &mut Layers, data: Option<&str>, split: Option<&Path>) -> Result<()> {
+    let mut put = |key: &str, value: String| {
+        layers.set_value(&["data".into(), key.into()], Value::String(value))
+    };
+    if let Some(split) = split {
+        put("split_file", split.display().to_string())?;
+    }
+    if let Some(data) = data {
+        let stated = layers.value(&["data", "source"]).and_then(Value::as_str);
+        let source = DataSource::located(stated.unwrap_or_default(), data);
+        layers.set_value(&["data".into(), "source".into()], Value::String(source))?;
+    }
+    Ok(())
+}
+
 /// Name of a recipe's data, for the run folder's path.
 pub fn dataset_name(data: &DataSettings) -> String {
     data.source.parse::<DataSource>().map_or_else(
@@ -182,6 +235,7 @@ fn split_options(data: &DataSettings) -> SplitOptions {
         train: data.split.train,
         validation: data.split.validation,
         seed: data.split_seed,
+        validation_of_train: data.validation,
         ..SplitOptions::default()
     }
 }
@@ -195,10 +249,20 @@ impl BatchSource for LoaderSource {
         &self.dataset.split(split).labels
     }
 
+    fn gallery(&self, split: Split) -> Option<&[bool]> {
+        self.dataset.split(split).gallery.as_deref()
+    }
+
     fn begin(&mut self, pass: Pass) -> likewise::Result<()> {
         // The threads of an abandoned pass end before new ones start.
         self.batches = None;
         self.pass_started = Instant::now();
+        if !self.told_of_cache
+            && let Some(problem) = self.loader.disk_cache_problem()
+        {
+            self.told_of_cache = true;
+            say(format!("warning: {problem}"));
+        }
         let batches = match pass {
             Pass::Training(plan) => self.loader.train(self.planned(&plan)?)?,
             Pass::Evaluation { split, batch_size } => self

@@ -2,12 +2,15 @@
 //! and animated files; a network must see all of them as plain RGB, the way a viewer shows them.
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use likewise::{Error, Result};
 
-use crate::rgb::RgbImage;
+#[cfg(not(target_family = "wasm"))]
+use crate::jpeg::{Jpeg, Markers};
+use crate::rgb::{Part, Region, RgbImage};
 
 /// File name endings taken for images, in lower case.
 pub const EXTENSIONS: [&str; 10] = [
@@ -31,14 +34,118 @@ pub fn has_image_extension(path: &str) -> bool {
 /// # Errors
 /// [`Error::Data`] when the bytes are no such image, are damaged or end too early.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage> {
-    let format = image::guess_format(bytes)
-        .map_err(|_| Error::Data("not a JPEG, PNG, WebP, GIF, BMP or PNM image".to_owned()))?;
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
-        return Err(Error::Data(
-            "the JPEG ends too early (truncated file)".to_owned(),
-        ));
+    Picture::open(bytes)?.decode()
+}
+
+/// An image of known size, of which a part may be decoded.
+pub struct Picture<'a>(Inner<'a>);
+
+enum Inner<'a> {
+    #[cfg(not(target_family = "wasm"))]
+    Jpeg(Jpeg<'a>),
+    /// A format, or a JPEG, that can only be decoded as a whole.
+    Whole(RgbImage, std::marker::PhantomData<&'a ()>),
+}
+
+impl<'a> Picture<'a> {
+    /// Reads the size of an image; see [`decode`].
+    ///
+    /// # Errors
+    /// As [`decode`]; what is wrong with the data of a JPEG is found in decoding it.
+    pub fn open(bytes: &'a [u8]) -> Result<Self> {
+        let format = image::guess_format(bytes)
+            .map_err(|_| Error::Data("not a JPEG, PNG, WebP, GIF, BMP or PNM image".to_owned()))?;
+        #[cfg(not(target_family = "wasm"))]
+        if format == ImageFormat::Jpeg {
+            let markers = Markers::read(bytes);
+            if !markers.complete {
+                return Err(Error::Data(
+                    "the JPEG ends too early (truncated file)".to_owned(),
+                ));
+            }
+            if let Some(jpeg) = Jpeg::open(bytes).map_err(damaged)? {
+                if markers.orientation == Orientation::NoTransforms {
+                    return Ok(Self(Inner::Jpeg(jpeg)));
+                }
+                let image = whole(jpeg)?;
+                return Ok(Self::whole(turned(image, markers.orientation)?));
+            }
+        }
+        decode_whole(bytes, format).map(Self::whole)
     }
-    let damaged = |error| Error::Data(format!("damaged image: {error}"));
+
+    fn whole(image: RgbImage) -> Self {
+        Self(Inner::Whole(image, std::marker::PhantomData))
+    }
+
+    /// Width and height, in pixels.
+    pub fn size(&self) -> (usize, usize) {
+        match &self.0 {
+            #[cfg(not(target_family = "wasm"))]
+            Inner::Jpeg(jpeg) => jpeg.size(),
+            Inner::Whole(image, _) => (image.width(), image.height()),
+        }
+    }
+
+    /// The whole image.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the data is damaged.
+    pub fn decode(self) -> Result<RgbImage> {
+        match self.0 {
+            #[cfg(not(target_family = "wasm"))]
+            Inner::Jpeg(jpeg) => whole(jpeg),
+            Inner::Whole(image, _) => Ok(image),
+        }
+    }
+
+    /// At least `region` of the image, pixel for pixel as in the whole if `reduction` is 1. A
+    /// `reduction` of 2, 4 or 8 may shrink it by as much while decoding.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the data is damaged.
+    pub fn decode_part(self, region: Region, reduction: usize) -> Result<Part> {
+        match self.0 {
+            #[cfg(not(target_family = "wasm"))]
+            Inner::Jpeg(jpeg) => jpeg.decode(region, reduction).map_err(damaged),
+            Inner::Whole(image, _) => Ok(image.into()),
+        }
+    }
+}
+
+fn damaged(error: impl std::fmt::Display) -> Error {
+    Error::Data(format!("damaged image: {error}"))
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn whole(jpeg: Jpeg<'_>) -> Result<RgbImage> {
+    let (width, height) = jpeg.size();
+    let region = Region {
+        left: 0,
+        top: 0,
+        width,
+        height,
+    };
+    let part = jpeg.decode(region, 1).map_err(damaged)?;
+    Ok(Arc::unwrap_or_clone(part.image))
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn turned(image: RgbImage, orientation: Orientation) -> Result<RgbImage> {
+    let (width, height) = (image.width() as u32, image.height() as u32);
+    let buffer = image::RgbImage::from_raw(width, height, image.into_pixels());
+    let mut picture = DynamicImage::ImageRgb8(buffer.ok_or_else(no_pixels)?);
+    picture.apply_orientation(orientation);
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    RgbImage::new(width, height, picture.into_rgb8().into_raw()).ok_or_else(no_pixels)
+}
+
+fn no_pixels() -> Error {
+    Error::Data("the image has no pixels".to_owned())
+}
+
+/// Everything but the usual JPEG.
+fn decode_whole(bytes: &[u8], format: ImageFormat) -> Result<RgbImage> {
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     // An unreadable EXIF block is no reason to refuse the picture.
@@ -51,8 +158,7 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage> {
     } else {
         picture.into_rgb8().into_raw()
     };
-    RgbImage::new(width, height, pixels)
-        .ok_or_else(|| Error::Data("the image has no pixels".to_owned()))
+    RgbImage::new(width, height, pixels).ok_or_else(no_pixels)
 }
 
 /// RGBA to RGB over a white background, rounded to nearest.
@@ -66,27 +172,4 @@ fn over_white(rgba: &[u8]) -> Vec<u8> {
         }
     }
     rgb
-}
-
-/// Whether an end-of-image marker follows the start of the scan. The decoder fills missing rows
-/// with grey instead of failing, so this is where a truncated download is found. Headers are
-/// walked first because an EXIF thumbnail has an end marker of its own.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xDA;
-    const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
-    let mut at = 2;
-    while at + 4 <= bytes.len() {
-        if bytes[at] != 0xFF {
-            at += 1;
-            continue;
-        }
-        match bytes[at + 1] {
-            START_OF_SCAN => return bytes[at..].windows(2).any(|pair| pair == END_OF_IMAGE),
-            // Fill bytes and markers without a length.
-            0xFF => at += 1,
-            0x00 | 0x01 | 0xD0..=0xD8 => at += 2,
-            _ => at += 2 + usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]])),
-        }
-    }
-    false
 }

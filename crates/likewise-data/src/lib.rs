@@ -21,12 +21,16 @@
 
 pub mod dataset;
 pub mod decode;
+#[cfg(not(target_family = "wasm"))]
+mod jpeg;
 pub mod loader;
 pub mod resize;
 pub mod rgb;
 pub mod transform;
 
-pub use dataset::{DataSource, Dataset, DatasetOptions, Split, SplitItems, SplitOptions};
-pub use loader::{Batches, HostBatch, Loader, LoaderOptions, OnBadImage, PlannedBatch};
+pub use dataset::{
+    Benchmark, DataSource, Dataset, DatasetOptions, Part, Split, SplitItems, SplitOptions,
+};
+pub use loader::{Batches, DiskCache, HostBatch, Loader, LoaderOptions, OnBadImage, PlannedBatch};
 pub use rgb::RgbImage;
 pub use transform::{Augmentation, Normalization, Transform, TransformOptions};

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use likewise_data::{DataSource, Dataset, DatasetOptions, Split, SplitOptions};
+use likewise_data::dataset::{ValidationSettings, ValidationTake, ValidationUnit};
+use likewise_data::{Benchmark, DataSource, Dataset, DatasetOptions, Split, SplitOptions};
 use support::{class_folders, png, write};
 use tempfile::tempdir;
 
@@ -96,7 +97,7 @@ fn validation_classes_can_be_taken_from_training() {
     class_folders(&root.path().join("train"), 10, 2);
     class_folders(&root.path().join("test"), 2, 2);
     let split = SplitOptions {
-        validation_of_train: 0.2,
+        validation_of_train: Some(ValidationSettings::default()),
         ..SplitOptions::default()
     };
     let options = DatasetOptions {
@@ -416,71 +417,6 @@ fn broken_shards_are_named() {
 }
 
 #[test]
-fn a_benchmark_copy_must_have_the_official_counts_or_be_allowed() {
-    let root = tempdir().unwrap();
-    for class in 1..=6u32 {
-        for number in 0..2 {
-            let file = format!("images/{class:03}.Bird_{class}/{number}.png");
-            write(&root.path().join(file), &png(class, 9, 9));
-        }
-    }
-    let source = DataSource::Cub200(root.path().to_owned());
-    let error = failure(&source);
-    assert!(
-        error.contains("3 + 3 classes") && error.contains("5864 + 5924"),
-        "{error}"
-    );
-    let options = DatasetOptions {
-        allow_custom: true,
-        ..DatasetOptions::default()
-    };
-    let dataset = Dataset::open(&source, &options).unwrap();
-    check_invariants(&dataset);
-    assert!(dataset.split(Split::Train).class_names[0].starts_with("001."));
-    assert!(dataset.split(Split::Test).class_names[0].starts_with("004."));
-    let cars = DataSource::Cars196(root.path().to_owned());
-    assert_eq!(
-        Dataset::open(&cars, &options)
-            .unwrap()
-            .split(Split::Train)
-            .len(),
-        6
-    );
-    fs::create_dir(root.path().join("images/odd")).unwrap();
-    assert!(failure(&source).contains("odd"));
-}
-
-#[test]
-fn online_products_follow_their_two_lists() {
-    let root = tempdir().unwrap();
-    let mut lists = ["", ""].map(|_| "image_id class_id super_class_id path\n".to_owned());
-    for image in 0..8usize {
-        let path = format!("bicycle_final/{image}.JPG");
-        write(&root.path().join(&path), &png(image as u32, 9, 9));
-        let line = format!("{image} {} 1 {path}\n", image / 2 + 9);
-        lists[image / 4].push_str(&line);
-    }
-    write(&root.path().join("Ebay_train.txt"), lists[0].as_bytes());
-    write(
-        &root.path().join("Info_Files/Ebay_test.txt"),
-        lists[1].as_bytes(),
-    );
-    let options = DatasetOptions {
-        allow_custom: true,
-        ..DatasetOptions::default()
-    };
-    let source = DataSource::OnlineProducts(root.path().to_owned());
-    let dataset = Dataset::open(&source, &options).unwrap();
-    check_invariants(&dataset);
-    assert_eq!(dataset.split(Split::Train).class_names, ["00009", "00010"]);
-    assert!(failure(&source).contains("11318"));
-    write(&root.path().join("Ebay_train.txt"), b"header\n1 2 3\n");
-    assert!(failure(&source).contains("Ebay_train.txt:2"));
-    fs::remove_file(root.path().join("Ebay_train.txt")).unwrap();
-    assert!(failure(&source).contains("Ebay_train.txt is missing"));
-}
-
-#[test]
 fn sources_are_recognised_from_text() {
     let root = tempdir().unwrap();
     let text = |path: &Path| path.to_str().unwrap().to_owned();
@@ -490,7 +426,16 @@ fn sources_are_recognised_from_text() {
     let csv = root.path().join("a.CSV");
     fs::write(&csv, "").unwrap();
     assert_eq!(parse(&text(&csv)).unwrap(), DataSource::Csv(csv.clone()));
-    assert_eq!(parse("cub200:/x").unwrap(), DataSource::Cub200("/x".into()));
+    assert_eq!(
+        parse("cub200:/x").unwrap(),
+        DataSource::Benchmark(Benchmark::Cub200, "/x".into())
+    );
+    for benchmark in Benchmark::ALL {
+        let error = parse(benchmark.key()).unwrap_err().to_string();
+        for word in ["--data PATH", benchmark.title(), benchmark.layout()] {
+            assert!(error.contains(word), "{error}");
+        }
+    }
     assert!(
         parse("/no/such/path")
             .unwrap_err()
@@ -506,4 +451,181 @@ fn sources_are_recognised_from_text() {
             .contains("a.zip")
     );
     assert!(parse(&format!("shards:{}", text(root.path()))).is_err());
+}
+
+#[test]
+fn a_path_is_that_of_the_benchmark_a_recipe_names() {
+    for (recipe, data, source) in [
+        ("cub200", "/birds", "cub200:/birds"),
+        ("cub200:/old", "/birds", "cub200:/birds"),
+        ("in_shop", "C:\\shop", "in_shop:C:\\shop"),
+        ("cub200", "folder:/mine", "folder:/mine"),
+        ("cub200", "cars196:/cars", "cars196:/cars"),
+        ("cub200", "emoji", "emoji"),
+        ("emoji", "/mine", "/mine"),
+        ("", "/mine", "/mine"),
+    ] {
+        assert_eq!(DataSource::located(recipe, data), source, "{recipe} {data}");
+    }
+}
+
+fn validation(by: ValidationUnit, fraction: f64, take: ValidationTake) -> DatasetOptions {
+    DatasetOptions {
+        split: SplitOptions {
+            validation_of_train: Some(ValidationSettings { by, fraction, take }),
+            ..SplitOptions::default()
+        },
+        ..DatasetOptions::default()
+    }
+}
+
+#[test]
+fn the_first_classes_stay_in_training() {
+    let root = tempdir().unwrap();
+    class_folders(&root.path().join("train"), 10, 2);
+    class_folders(&root.path().join("test"), 2, 2);
+    let options = validation(ValidationUnit::Class, 0.2, ValidationTake::Last);
+    let dataset = Dataset::open(&folder(root.path()), &options).unwrap();
+    assert_eq!(
+        class_set(&dataset, Split::Validation),
+        ["c08", "c09"].map(str::to_owned).into()
+    );
+    let random = |seed| {
+        let mut options = validation(ValidationUnit::Class, 0.3, ValidationTake::Random);
+        options.split.seed = seed;
+        let dataset = Dataset::open(&folder(root.path()), &options).unwrap();
+        check_invariants(&dataset);
+        class_set(&dataset, Split::Validation)
+    };
+    assert_eq!(random(1), random(1));
+    assert!((2..9).any(|seed| random(seed) != random(1)));
+}
+
+#[test]
+fn images_of_each_class_can_be_taken_for_validation() {
+    let root = tempdir().unwrap();
+    class_folders(&root.path().join("train"), 3, 10);
+    class_folders(&root.path().join("test"), 2, 2);
+    // A pair stays, so that nothing is taken of this one.
+    for number in 0..2 {
+        write(
+            &root.path().join(format!("train/few/{number}.png")),
+            &png(number, 9, 9),
+        );
+    }
+    for take in [
+        ValidationTake::Last,
+        ValidationTake::Spaced,
+        ValidationTake::Random,
+    ] {
+        let options = validation(ValidationUnit::Sample, 0.2, take);
+        let dataset = Dataset::open(&folder(root.path()), &options).unwrap();
+        check_invariants(&dataset);
+        let [train, validation, _] = Split::ALL.map(|split| dataset.split(split));
+        assert_eq!((train.len(), train.num_classes()), (3 * 8 + 2, 4));
+        assert_eq!((validation.len(), validation.num_classes()), (3 * 2, 3));
+        let names: Vec<&str> = (validation.members[0].iter())
+            .map(|&index| dataset.items()[index].stem())
+            .collect();
+        match take {
+            ValidationTake::Last => assert_eq!(names, ["8", "9"]),
+            ValidationTake::Spaced => assert_eq!(names, ["2", "7"]),
+            ValidationTake::Random => {}
+        }
+    }
+}
+
+#[test]
+fn a_second_validation_split_is_refused() {
+    let root = tempdir().unwrap();
+    class_folders(&root.path().join("train"), 4, 2);
+    class_folders(&root.path().join("val"), 2, 2);
+    class_folders(&root.path().join("test"), 2, 2);
+    let options = validation(ValidationUnit::Class, 0.2, ValidationTake::Last);
+    let error = Dataset::open(&folder(root.path()), &options)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("data.validation"), "{error}");
+}
+
+fn with_split_file(root: &Path, name: &str, text: &str) -> likewise::Result<Dataset> {
+    let file = root.join(name);
+    fs::write(&file, text).unwrap();
+    let options = DatasetOptions {
+        split_file: Some(file),
+        ..DatasetOptions::default()
+    };
+    Dataset::open(&folder(&root.join("data")), &options)
+}
+
+#[test]
+fn a_split_file_decides_over_the_data() {
+    let root = tempdir().unwrap();
+    class_folders(&root.path().join("data"), 7, 2);
+    let lines = "c00,test\nc01,test\nc02,train\nc03,train\nc04,validation\nc05,val\nc06,unused\n";
+    let csv = with_split_file(root.path(), "split.csv", &format!("class,split\n{lines}")).unwrap();
+    check_invariants(&csv);
+    let sets = Split::ALL.map(|split| class_set(&csv, split));
+    let named = |names: [&str; 2]| names.map(str::to_owned).into();
+    assert_eq!(
+        sets,
+        [
+            named(["c02", "c03"]),
+            named(["c04", "c05"]),
+            named(["c00", "c01"])
+        ]
+    );
+    assert_eq!(csv.items().len(), 12);
+    let lists = r#"{"train": ["c02", "c03"], "validation": ["c04", "c05"], "test": ["c00", "c01"],
+                    "unused": ["c06"]}"#;
+    let pairs = r#"{"c00": "test", "c01": "test", "c02": "train", "c03": "train", "c04": "val",
+                    "c05": "val", "c06": "unused"}"#;
+    for (name, text) in [
+        ("bare.csv", lines),
+        ("lists.json", lists),
+        ("pairs.json", pairs),
+    ] {
+        let same = with_split_file(root.path(), name, text).unwrap();
+        assert_eq!(same.fingerprint(), csv.fingerprint(), "{name}");
+        assert_eq!(same.split_fingerprint(), csv.split_fingerprint(), "{name}");
+    }
+    let other = lines.replace("c06,unused", "c06,test");
+    let other = with_split_file(root.path(), "other.csv", &other).unwrap();
+    assert_ne!(other.split_fingerprint(), csv.split_fingerprint());
+}
+
+#[test]
+fn mistakes_of_a_split_file_are_named() {
+    let root = tempdir().unwrap();
+    class_folders(&root.path().join("data"), 4, 2);
+    for (name, text, words) in [
+        (
+            "a.csv",
+            "c00,train\nc01,train\nc02,test\n",
+            ["c03", "unused"],
+        ),
+        (
+            "b.csv",
+            "c00,train\nc01,train\nc02,test\nc03,test\nC3,test\n",
+            ["C3", "`c00`"],
+        ),
+        ("c.csv", "c00,train\nc01,dev\n", ["line 2", "`dev`"]),
+        ("d.csv", "c00,train\nc00,test\n", ["line 2", "two splits"]),
+        ("e.csv", "c00\n", ["line 1", "class,split"]),
+        ("f.csv", "class,split\n", ["f.csv", "no class"]),
+        ("g.json", "{", ["g.json", "JSON"]),
+        (
+            "h.json",
+            r#"{"train": [["c00"]]}"#,
+            ["train", "no class name"],
+        ),
+        ("i.json", r#"{"train": 3}"#, ["train", "list"]),
+    ] {
+        let error = with_split_file(root.path(), name, text)
+            .unwrap_err()
+            .to_string();
+        for word in words.into_iter().chain([name]) {
+            assert!(error.contains(word), "{name}: {word}: {error}");
+        }
+    }
 }

@@ -95,3 +95,92 @@ fn golden_colour_jitter_equals_pillow() {
         assert_eq!(pixels, *expected, "{step}");
     }
 }
+
+/// A part of a JPEG is what the whole has there, wherever it lies.
+#[test]
+fn a_part_of_a_jpeg_equals_the_whole() {
+    use likewise_data::decode::Picture;
+    use likewise_data::rgb::Region;
+    let mut partial = 0;
+    for name in [
+        "detail_420.jpg",
+        "detail_422.jpg",
+        "detail_progressive.jpg",
+        "detail_restart.jpg",
+        "rgb.jpg",
+        "grey.jpg",
+        "exif_6.jpg",
+    ] {
+        let bytes = sample(name);
+        let whole = decode(&bytes).unwrap();
+        let (width, height) = Picture::open(&bytes).unwrap().size();
+        assert_eq!((width, height), (whole.width(), whole.height()), "{name}");
+        let steps = |length: usize| (0..length).step_by((length / 7).max(1));
+        for (left, top) in steps(width).flat_map(|left| steps(height).map(move |top| (left, top))) {
+            for (across, down) in [(1, 1), (9, 5), (40, 30), (width, height)] {
+                let region = Region {
+                    left,
+                    top,
+                    width: across.min(width - left),
+                    height: down.min(height - top),
+                };
+                let part = Picture::open(&bytes)
+                    .unwrap()
+                    .decode_part(region, 1)
+                    .unwrap();
+                assert_eq!((part.whole, part.reduction), ((width, height), 1));
+                partial += usize::from(part.image.height() < height);
+                for y in region.top..region.top + region.height {
+                    let row = &part.image.row(y - part.top)[(region.left - part.left) * 3..];
+                    assert_eq!(
+                        &row[..region.width * 3],
+                        &whole.row(y)[region.left * 3..][..region.width * 3],
+                        "{name}: row {y} of {region:?}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(partial > 100, "{partial}");
+}
+
+/// Whatever bytes are wrong, the C library ends with an error or some pixels.
+#[test]
+fn damaged_jpegs_end_in_an_error_or_in_pixels() {
+    use likewise_data::decode::Picture;
+    use likewise_data::rgb::Region;
+    let (mut errors, mut pixels) = (0, 0);
+    for name in [
+        "rgb_420.jpg",
+        "detail_progressive.jpg",
+        "detail_restart.jpg",
+        "grey.jpg",
+    ] {
+        let sound = sample(name);
+        for (at, reduction) in (2..sound.len())
+            .step_by(3)
+            .zip([1, 2, 8].into_iter().cycle())
+        {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 0x5A;
+            let decoded = Picture::open(&bytes).and_then(|picture| {
+                let (width, height) = picture.size();
+                let region = Region {
+                    left: width / 2,
+                    top: height / 3,
+                    width: (width - width / 2).min(30),
+                    height: (height - height / 3).min(30),
+                };
+                picture.decode_part(region, reduction)
+            });
+            match decoded {
+                Ok(part) => pixels += part.image.pixels().len(),
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    errors += 1;
+                }
+            }
+        }
+    }
+    assert!(errors > 20 && pixels > 10_000, "{errors} {pixels}");
+}

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use likewise_data::loader::LoaderStatistics;
 use likewise_data::{
-    Batches, DataSource, Dataset, DatasetOptions, HostBatch, Loader, LoaderOptions, OnBadImage,
-    PlannedBatch, Split, TransformOptions,
+    Batches, DataSource, Dataset, DatasetOptions, DiskCache, HostBatch, Loader, LoaderOptions,
+    OnBadImage, PlannedBatch, Split, TransformOptions,
 };
 use proptest::prelude::*;
 use support::{class_folders, write};
@@ -326,4 +326,177 @@ fn impossible_requests_are_refused() {
     assert!(loader.train(vec![planned(0, 0, &[])]).is_err());
     assert!(loader.evaluate(&[0], 0).is_err());
     assert!(loader.train(Vec::new()).unwrap().next().is_none());
+}
+
+fn on_disk(folder: &TempDir, side: Option<usize>) -> LoaderOptions {
+    LoaderOptions {
+        cache_bytes: 0,
+        disk_cache: Some(DiskCache {
+            folder: folder.path().join("decoded"),
+            side,
+        }),
+        ..workers(2)
+    }
+}
+
+/// Every file below `folder`.
+fn files_in(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files_in(&path)),
+            false => found.push(path),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn decoded_images_on_disk_change_nothing() {
+    let (_root, dataset) = dataset(6, 3);
+    let cache = tempdir().unwrap();
+    let plan = || {
+        (0..3)
+            .map(|batch| planned(0, batch, &[0, 5, 11, 2, 2, 17]))
+            .collect::<Vec<_>>()
+    };
+    let expected = all(loader(&dataset, workers(1)).train(plan()).unwrap());
+    for pass in ["written", "read"] {
+        let loader = loader(&dataset, on_disk(&cache, None));
+        assert_eq!(all(loader.train(plan()).unwrap()), expected, "{pass}");
+        assert_eq!(loader.disk_cache_problem(), None);
+    }
+    let in_memory_too = LoaderOptions {
+        cache_bytes: 1 << 20,
+        ..on_disk(&cache, None)
+    };
+    assert_eq!(
+        all(loader(&dataset, in_memory_too).train(plan()).unwrap()),
+        expected
+    );
+    let files = files_in(cache.path());
+    assert_eq!(files.len(), 5);
+    assert!(files.iter().all(|file| file.extension().unwrap() == "rgb"));
+    // Damaged copies are made again.
+    for (file, length) in files.iter().zip([0, 3, 16, 100, 0]) {
+        let bytes = std::fs::read(file).unwrap();
+        std::fs::write(file, &bytes[..length]).unwrap();
+    }
+    let again = loader(&dataset, on_disk(&cache, None));
+    assert_eq!(all(again.train(plan()).unwrap()), expected);
+    let total: u64 = files_in(cache.path())
+        .iter()
+        .map(|file| file.metadata().unwrap().len())
+        .sum();
+    let whole = again.disk_cache_bytes().unwrap().unwrap();
+    assert!(total < whole && whole < 6 * total, "{total} of {whole}");
+}
+
+#[test]
+fn a_changed_file_is_decoded_again() {
+    let (root, dataset) = dataset(6, 3);
+    let cache = tempdir().unwrap();
+    let first = |dataset: &Arc<Dataset>| {
+        let loader = loader(dataset, on_disk(&cache, None));
+        all(loader.evaluate(&[0], 1).unwrap()).remove(0).pixels
+    };
+    let before = first(&dataset);
+    let file = root.path().join("c00/0.png");
+    let other = root.path().join("c05/1.png");
+    std::fs::copy(&other, &file).unwrap();
+    let after = first(&open(&root));
+    assert_ne!(before, after);
+    // Of the same length and changed in time alone, it is still another file.
+    let changed = std::fs::File::options().write(true).open(&file).unwrap();
+    changed
+        .set_modified(std::time::SystemTime::now() + Duration::from_secs(60))
+        .unwrap();
+    assert_eq!(first(&open(&root)), after);
+    assert_eq!(files_in(cache.path()).len(), 3);
+}
+
+#[test]
+fn kept_images_can_be_shrunk() {
+    let (_root, dataset) = dataset(6, 3);
+    let cache = tempdir().unwrap();
+    let run = |cache: &TempDir| {
+        let loader = loader(&dataset, on_disk(cache, Some(14)));
+        all(loader.evaluate(&[0, 1, 2], 3).unwrap()).remove(0)
+    };
+    let (written, read) = (run(&cache), run(&cache));
+    assert_eq!(written, read);
+    for file in files_in(cache.path()) {
+        let bytes = std::fs::read(file).unwrap();
+        let side = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!(side(8).min(side(12)), 14);
+    }
+    // Two runs at once.
+    let fresh = tempdir().unwrap();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..4).map(|_| scope.spawn(|| run(&fresh))).collect();
+        for other in runs {
+            assert_eq!(other.join().unwrap(), written);
+        }
+    });
+    assert_eq!(files_in(fresh.path()).len(), 3);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_said_and_goes_on() {
+    let (root, dataset) = dataset(6, 3);
+    let cache = tempdir().unwrap();
+    let blocked = loader(&dataset, on_disk(&cache, None));
+    let expected = all(loader(&dataset, workers(1)).evaluate(&[0, 1], 2).unwrap());
+    // A file where the folder should be: no write can succeed.
+    std::fs::remove_dir_all(cache.path().join("decoded")).unwrap();
+    std::fs::write(cache.path().join("decoded"), b"").unwrap();
+    assert_eq!(all(blocked.evaluate(&[0, 1], 2).unwrap()), expected);
+    assert!(blocked.disk_cache_problem().unwrap().contains("decoded"));
+    let transforms = TransformOptions::default();
+    let text = Loader::new(Arc::clone(&dataset), &transforms, on_disk(&cache, None))
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("decoded"), "{text}");
+    drop(root);
+}
+
+#[test]
+fn inexact_batches_do_not_depend_on_threads_or_memory() {
+    let root = tempdir().unwrap();
+    for class in 0..4u32 {
+        for number in 0..3u32 {
+            let file = root.path().join(format!("c{class}/{number}.jpg"));
+            write(&file, &support::jpeg(class * 10 + number, 90, 70));
+        }
+    }
+    let dataset = open(&root);
+    let plan = || {
+        vec![
+            planned(0, 0, &[0, 3, 6, 9, 1, 4]),
+            planned(1, 0, &[0, 3, 6, 9, 1, 4]),
+        ]
+    };
+    let batches = |exact: bool, threads: usize, cache_bytes: u64| {
+        let options = LoaderOptions {
+            exact,
+            cache_bytes,
+            ..workers(threads)
+        };
+        all(loader(&dataset, options).train(plan()).unwrap())
+    };
+    let inexact = batches(false, 1, 0);
+    assert_eq!(inexact, batches(false, 3, 1 << 20));
+    let exact = batches(true, 1, 0);
+    assert_eq!(exact, batches(true, 3, 1 << 20));
+    assert_ne!(exact, inexact);
+    // On the scale of normalised values one grey level is 0.017.
+    let differences = exact.iter().zip(&inexact).flat_map(|(exact, inexact)| {
+        let pairs = exact.pixels.iter().zip(&inexact.pixels);
+        pairs.map(|(exact, inexact)| (exact - inexact).abs())
+    });
+    let differences: Vec<f32> = differences.collect();
+    let mean = differences.iter().sum::<f32>() / differences.len() as f32;
+    assert!(mean > 0.0 && mean < 0.1, "{mean}");
 }

@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod kernels;
+mod load;
 mod objectives;
 mod train;
 
@@ -17,6 +18,7 @@ pub fn run(what: &BenchWhat) -> Result<()> {
         BenchWhat::Objectives(options) => objectives::run(options),
         BenchWhat::Evaluate(options) => evaluate::run(options),
         BenchWhat::Kernels(options) => kernels::run(options),
+        BenchWhat::Load(options) => load::run(options),
     }
 }
 

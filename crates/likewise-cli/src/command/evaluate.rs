@@ -11,10 +11,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use likewise::metric::{
-    self, Averaging, Bootstrap, ClassValues, Interval, METRICS, MetricName, MetricSet,
-    MetricValues, Side,
+    self, Averaging, Bootstrap, ClassValues, Interval, METRICS, MetricName, MetricSet, MetricValues,
 };
-use likewise::train::EmbeddedSplit;
 
 use crate::args::Evaluate;
 use input::Input;
@@ -52,7 +50,7 @@ impl Evaluated {
         let split = &input.queries;
         let (values, classes) = match &input.gallery {
             Some(gallery) => {
-                metric::evaluate_query_gallery(side(split), side(gallery), &requested)?
+                metric::evaluate_query_gallery(split.side(), gallery.side(), &requested)?
             }
             None => metric::evaluate_by_class(
                 &split.values,
@@ -83,14 +81,6 @@ impl Evaluated {
             values,
             classes,
         })
-    }
-}
-
-fn side(split: &EmbeddedSplit) -> Side<'_> {
-    Side {
-        embeddings: &split.values,
-        dim: split.dim,
-        labels: &split.labels,
     }
 }
 

@@ -3,6 +3,7 @@
 mod report;
 mod run;
 mod session;
+mod start;
 mod summary;
 
 pub use report::unit;
@@ -20,9 +21,10 @@ use crate::environment::Environment;
 use crate::interrupt::Interrupt;
 use crate::progress::say;
 use crate::run_folder::{RunFolder, differences};
-use crate::source::{LoaderSource, dataset_name};
+use crate::source::{LoaderSource, dataset_name, locate};
 use crate::tracker::Trackers;
-use crate::{output, recipes};
+use crate::{environment, output, recipes};
+use start::Start;
 
 /// Exit code of a run the user stopped.
 const INTERRUPTED: u8 = 130;
@@ -30,18 +32,24 @@ const INTERRUPTED: u8 = 130;
 /// Trains, evaluates and reports.
 pub fn run(options: &Train) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    let recipe = recipe(options)?;
+    let (recipe, start) = recipe(options)?;
     let folder = run_folder(options, &recipe);
     // Data before device: a wrong path should not wait for a GPU to open.
     let mut source = LoaderSource::open(&recipe, options.workers)?;
-    let (mut folder, recipe) = open(options, &folder, recipe)?;
+    let (mut folder, recipe) = open(options, &folder, recipe, &start)?;
     let device = choose(&options.device)?;
     announce(&recipe, &device, &source, &folder);
-    let environment = Environment::new(&device, source.fingerprint());
+    let used = match &start.weights {
+        Some(weights) => weights.used(&recipe),
+        None => environment::weights_of(folder.path())?,
+    };
+    let environment = Environment::new(&device, source.fingerprint(), used);
     output::write_json(&folder.path().join("environment.json"), &environment)?;
     let trackers = Trackers::open(&options.tracker, &folder, &environment)?;
+    let pretrained = start.weights.map(|file| file.weights);
     let ending = run::train(
         &recipe,
+        pretrained,
         &device,
         &mut source,
         &mut folder,
@@ -70,8 +78,8 @@ pub fn run(options: &Train) -> Result<ExitCode> {
     }
 }
 
-/// The recipe as the options modify it.
-fn recipe(options: &Train) -> Result<Recipe> {
+/// The recipe as the options modify it, and what training starts from.
+fn recipe(options: &Train) -> Result<(Recipe, Start)> {
     let mut layers = recipes::read(&options.config)?;
     let (kinds, others) = recipes::in_order(&options.set);
     for assignment in kinds {
@@ -84,8 +92,12 @@ fn recipe(options: &Train) -> Result<Recipe> {
         let path: Vec<String> = path.iter().map(ToString::to_string).collect();
         Ok(layers.set_value(&path, value)?)
     };
-    if let Some(data) = &options.data {
-        put(&["data", "source"], Value::String(data.clone()))?;
+    if let Some(file) = &options.weights {
+        put(&["model", "pretrained"], Value::Boolean(true))?;
+        put(
+            &["model", "weights"],
+            Value::String(file.display().to_string()),
+        )?;
     }
     if let Some(epochs) = options.epochs {
         put(&["train", "epochs"], Value::Integer(epochs.into()))?;
@@ -103,7 +115,15 @@ fn recipe(options: &Train) -> Result<Recipe> {
     for assignment in others {
         layers.set(assignment)?;
     }
-    Ok(layers.into_recipe()?)
+    locate(
+        &mut layers,
+        options.data.as_deref(),
+        options.split.as_deref(),
+    )?;
+    let start = Start::read(options, &mut layers)?;
+    let recipe = layers.into_recipe()?;
+    start.check(options, &recipe)?;
+    Ok((recipe, start))
 }
 
 /// `--smoke`: one epoch of small batches; every part still runs.
@@ -135,12 +155,18 @@ fn run_folder(options: &Train, recipe: &Recipe) -> PathBuf {
 }
 
 /// A new run, or the earlier one with the recipe it began with.
-fn open(options: &Train, path: &std::path::Path, recipe: Recipe) -> Result<(RunFolder, Recipe)> {
+fn open(
+    options: &Train,
+    path: &std::path::Path,
+    mut recipe: Recipe,
+    start: &Start,
+) -> Result<(RunFolder, Recipe)> {
     if !options.resume {
         return Ok((RunFolder::create(path, &recipe)?, recipe));
     }
     let folder = RunFolder::resume(path)?;
     let stored = folder.recipe().clone();
+    start.adopt(&mut recipe, &stored);
     if stored != recipe {
         anyhow::bail!(
             "{} was begun with another recipe ({}): resume it with the same options, or choose another \

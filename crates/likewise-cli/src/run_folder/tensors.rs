@@ -31,8 +31,8 @@ pub fn read_tensors(path: &Path) -> Result<StateDict> {
 /// Key of the names of classes, a JSON list, among the words of an embedding file.
 const CLASS_NAMES: &str = "class_names";
 
-/// Writes embeddings `[N, D]`, labels `[N]`, each row's place in its split `[N]`, and the name of
-/// each label.
+/// Writes embeddings `[N, D]`, labels `[N]`, each row's place in its split `[N]`, whether it belongs
+/// to the gallery `[N]` if that is apart from the queries, and the name of each label.
 pub fn write_embeddings(
     path: &Path,
     embedded: &EmbeddedSplit,
@@ -54,7 +54,13 @@ pub fn write_embeddings(
         .iter()
         .flat_map(|&row| (row as i64).to_le_bytes())
         .collect();
-    let views = [
+    let gallery = (embedded.gallery.as_ref()).map(|gallery| {
+        gallery
+            .iter()
+            .map(|&searched| u8::from(searched))
+            .collect::<Vec<u8>>()
+    });
+    let mut views = vec![
         (
             "embeddings",
             TensorView::new(Dtype::F32, vec![rows, embedded.dim], &values)?,
@@ -62,6 +68,9 @@ pub fn write_embeddings(
         ("labels", TensorView::new(Dtype::I64, vec![rows], &labels)?),
         ("rows", TensorView::new(Dtype::I64, vec![rows], &places)?),
     ];
+    if let Some(gallery) = &gallery {
+        views.push(("gallery", TensorView::new(Dtype::U8, vec![rows], gallery)?));
+    }
     let names = serde_json::to_string(class_names)?;
     let words = HashMap::from([(CLASS_NAMES.to_owned(), names)]);
     output::write(path, &safetensors::serialize(views, Some(words))?)
@@ -96,7 +105,15 @@ pub fn read_embeddings(path: &Path) -> Result<EmbeddedSplit> {
     };
     let labels = integers(file.tensor("labels")?.data());
     let rows = integers(file.tensor("rows")?.data());
-    if labels.len() != count || rows.len() != count {
+    let gallery: Option<Vec<bool>> = (file.tensor("gallery").ok()).map(|gallery| {
+        gallery
+            .data()
+            .iter()
+            .map(|&searched| searched != 0)
+            .collect()
+    });
+    let searched = gallery.as_ref().map_or(count, Vec::len);
+    if labels.len() != count || rows.len() != count || searched != count {
         bail!(
             "{}: {count} embeddings but {} labels",
             path.display(),
@@ -108,6 +125,7 @@ pub fn read_embeddings(path: &Path) -> Result<EmbeddedSplit> {
         dim,
         labels,
         rows,
+        gallery,
     })
 }
 

@@ -49,3 +49,25 @@ fn numbers_that_are_zero_or_none() {
     refuse(&["--batch", "many"], &["--batch", "many"]);
     refuse(&["--batch", "-4"], &["-4"]);
 }
+
+#[test]
+fn loading_with_impossible_options() {
+    for (options, words) in [
+        (&["--workers", "0"][..], &["--workers 0"][..]),
+        (&["--images", "0"], &["--images 0"]),
+        (&["--photo-width", "9"], &["--photo-width 9", "16"]),
+        (
+            &["--augmentation", "flip"],
+            &["--augmentation flip", "base, adv, big, red, none"],
+        ),
+        (&["--image-size", "0"], &["image size", "0"]),
+        (&["--data", "nowhere"], &["nowhere"]),
+    ] {
+        let few = ["bench", "load", "--images", "8", "--photo-width", "64"];
+        let options = match options[0] {
+            "--data" => [&few[..4], options].concat(),
+            _ => [&few[..], options].concat(),
+        };
+        refused(&Place::new().run(&options), words);
+    }
+}

@@ -101,3 +101,41 @@ fn a_truncated_tar_shard() {
     place.write("data.tar", vec![7u8; 700]);
     refused(&place.train(&["--data", "data.tar"]), &["data.tar"]);
 }
+
+#[test]
+fn decoded_images_are_kept_in_a_folder() {
+    let place = Place::new();
+    place.dataset(12, 4);
+    let plain = succeeded(&place.train(&["--json"]));
+    let cached = ["--json", "--set", "data.cache=kept", "--run", "cached"];
+    let output = place.train(&cached);
+    let said = stderr(&output);
+    assert!(said.contains("kept in kept: about 0.0 GB"), "{said}");
+    let metrics = |text: &str| -> serde_json::Value {
+        let result: serde_json::Value = serde_json::from_str(text).unwrap();
+        result["metrics"].clone()
+    };
+    assert_eq!(metrics(&succeeded(&output)), metrics(&plain));
+    assert!(fs::read_dir(place.path("kept")).unwrap().count() > 0);
+}
+
+#[test]
+fn a_folder_of_decoded_images_that_cannot_be() {
+    let place = Place::new();
+    place.dataset(12, 4);
+    place.write("taken", b"a file");
+    refused(&place.train(&["--set", "data.cache=taken"]), &["taken"]);
+    refused(
+        &place.train(&["--set", "data.cache_side=64"]),
+        &["data.cache_side = 64", "data.cache"],
+    );
+    let side = ["--set", "data.cache=kept", "--set", "data.cache_side=64"];
+    refused(&place.train(&side), &["data.exact = false"]);
+    let inexact = [&side[..], &["--set", "data.exact=false"]].concat();
+    succeeded(&place.train(&inexact));
+    let small = ["--set", "data.cache_side=8", "--run", "other"];
+    refused(
+        &place.train(&[&inexact[..], &small].concat()),
+        &["data.cache_side = 8"],
+    );
+}

@@ -166,3 +166,67 @@ fn every_kernel_and_its_twin_are_measured() {
         assert!((time("ratio") - twin / kernel).abs() < 1e-6, "{row}");
     }
 }
+
+#[test]
+fn loading_is_measured_stage_by_stage() {
+    let place = Place::new();
+    let small = [
+        "bench",
+        "load",
+        "--images",
+        "8",
+        "--repeats",
+        "1",
+        "--photo-width",
+        "200",
+    ];
+    let more = [
+        "--image-size",
+        "32",
+        "--workers",
+        "2",
+        "--inexact",
+        "--json",
+    ];
+    let text = succeeded(&place.run(&[&small[..], &more].concat()));
+    let result: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(result["exact"], false);
+    let measurements = result["measurements"].as_array().unwrap();
+    let names: Vec<_> = measurements
+        .iter()
+        .map(|row| name(&row["transform"]))
+        .collect();
+    assert_eq!(
+        names,
+        ["train", "evaluate"].map(|name| Some(name.to_owned()))
+    );
+    for row in measurements {
+        let number = |value: &serde_json::Value| value.as_f64().unwrap();
+        let stages = row["milliseconds"].as_array().unwrap();
+        assert_eq!(stages.len(), result["stages"].as_array().unwrap().len());
+        let sum: f64 = stages.iter().map(number).sum();
+        let rate = number(&row["images_per_cpu_second"]);
+        assert!((sum * rate / 1e3 - 1.0).abs() < 1e-6, "{row}");
+        assert!(number(&row["difference"]["reduced"]) > 0.5, "{row}");
+        let mean = number(&row["difference"]["mean"]);
+        assert!(mean > 0.0 && mean < 5.0, "{row}");
+    }
+    // What is written is a dataset that others can load.
+    let write = [&small[..], &["--write", "photos"]].concat();
+    succeeded(&place.run(&write));
+    let data = [
+        "bench",
+        "load",
+        "--data",
+        "photos",
+        "--images",
+        "8",
+        "--repeats",
+        "1",
+    ];
+    let text = stdout(&place.run(&data));
+    assert!(
+        text.contains("train") && text.contains("decode, ms"),
+        "{text}"
+    );
+}

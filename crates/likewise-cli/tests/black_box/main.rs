@@ -7,6 +7,7 @@ mod bad_options;
 mod bad_recipe;
 mod bad_run_folder;
 mod bench;
+mod benchmarks;
 mod broken_runs;
 mod checkpoints;
 mod chunks;

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use likewise::{Error, Result};
 
-use super::split::{carve_validation, divide};
-use super::{Dataset, DatasetOptions, Entry, Item, Listing, Split, SplitItems, fingerprint};
+use super::split::divide;
+use super::split_file::SplitFile;
+use super::{
+    Dataset, DatasetOptions, Entry, Item, Listing, Part, Split, SplitItems, fingerprint, validation,
+};
 
 /// Classes named in an error before "and N more".
 const NAMED: usize = 5;
@@ -23,20 +26,25 @@ pub(super) fn assemble(
             options.min_images
         )));
     }
-    assign_splits(&mut listing.entries, options)?;
     listing
         .entries
         .sort_by(|left, right| left.name.cmp(&right.name));
     refuse_duplicates(&listing.entries)?;
+    assign_splits(&mut listing.entries, options)?;
 
     let fingerprint = fingerprint::of_data(&listing.entries);
     let split_fingerprint = fingerprint::of_split(&listing.entries);
-    let (classes, items) = label(listing.entries);
+    let superclasses: BTreeSet<String> = (listing.entries.iter())
+        .filter_map(|entry| entry.superclass.clone())
+        .collect();
+    let superclasses: Vec<String> = superclasses.into_iter().collect();
+    let (classes, items) = label(listing.entries, &superclasses);
     let splits = Split::ALL.map(|split| collect_split(&classes, &items, split));
-    check_splits(&name, &splits)?;
+    check_splits(&name, &splits, listing.as_published)?;
     Ok(Dataset {
         name,
         classes,
+        superclasses,
         items,
         splits,
         shards: listing.shards,
@@ -53,38 +61,39 @@ fn drop_small_classes(entries: &mut Vec<Entry>, min_images: usize) {
     entries.retain(|entry| counts[&entry.class] >= min_images);
 }
 
-/// Honours a split of the data, or divides the classes; carves validation out if asked.
-fn assign_splits(entries: &mut [Entry], options: &DatasetOptions) -> Result<()> {
+/// Honours a split file or a split of the data, or divides the classes; takes validation out of
+/// training if asked.
+fn assign_splits(entries: &mut Vec<Entry>, options: &DatasetOptions) -> Result<()> {
+    if let Some(file) = &options.split_file {
+        SplitFile::read(file)?.apply(entries)?;
+    }
     let with_split = entries.iter().filter(|entry| entry.split.is_some()).count();
     if with_split == 0 {
         let classes = class_names(entries, None);
         let division = divide(classes.iter().map(String::as_str).collect(), &options.split)?;
-        for entry in entries {
+        for entry in entries.iter_mut() {
             entry.split = division.get(entry.class.as_str()).copied();
         }
-        return Ok(());
-    }
-    if let Some(without) = entries.iter().find(|entry| entry.split.is_none()) {
+    } else if let Some(without) = entries.iter().find(|entry| entry.split.is_none()) {
         return Err(Error::Data(format!(
             "{}: has no split, but {with_split} other images have one; give all or none",
             without.name
         )));
     }
-    let has_validation = entries
+    let Some(settings) = &options.split.validation_of_train else {
+        return Ok(());
+    };
+    if entries
         .iter()
-        .any(|entry| entry.split == Some(Split::Validation));
-    if options.split.validation_of_train > 0.0 && !has_validation {
-        let classes = class_names(entries, Some(Split::Train));
-        let carved =
-            carve_validation(classes.iter().map(String::as_str).collect(), &options.split)?;
-        let carved: BTreeSet<&str> = carved.into_iter().collect();
-        for entry in entries {
-            if entry.split == Some(Split::Train) && carved.contains(entry.class.as_str()) {
-                entry.split = Some(Split::Validation);
-            }
-        }
+        .any(|entry| entry.split == Some(Split::Validation))
+    {
+        return Err(Error::Data(
+            "the data has a validation split of its own: remove the data.validation table of the \
+             recipe, or that split"
+                .to_owned(),
+        ));
     }
-    Ok(())
+    validation::take(entries, settings, options.split.seed)
 }
 
 /// Distinct class names, sorted: all, or those of one split.
@@ -112,7 +121,7 @@ fn refuse_duplicates(entries: &[Entry]) -> Result<()> {
 }
 
 /// Class indices over everything, labels contiguous in each split.
-fn label(entries: Vec<Entry>) -> (Vec<String>, Vec<Item>) {
+fn label(entries: Vec<Entry>, superclasses: &[String]) -> (Vec<String>, Vec<Item>) {
     let classes = class_names(&entries, None);
     let rank = |names: &[String], class: &String| names.binary_search(class).unwrap_or(0);
     let of_split = Split::ALL.map(|split| class_names(&entries, Some(split)));
@@ -124,7 +133,9 @@ fn label(entries: Vec<Entry>) -> (Vec<String>, Vec<Item>) {
             Item {
                 class: rank(&classes, &entry.class),
                 label: u32::try_from(label).unwrap_or(u32::MAX),
+                superclass: entry.superclass.map(|name| rank(superclasses, &name)),
                 split,
+                part: entry.part,
                 name: entry.name,
                 bytes: entry.bytes,
                 location: entry.location,
@@ -137,6 +148,7 @@ fn label(entries: Vec<Entry>) -> (Vec<String>, Vec<Item>) {
 fn collect_split(classes: &[String], items: &[Item], split: Split) -> SplitItems {
     let mut collected = SplitItems::default();
     let mut names = BTreeMap::new();
+    let (mut in_gallery, mut in_parts) = (Vec::new(), false);
     for (index, item) in items
         .iter()
         .enumerate()
@@ -144,8 +156,11 @@ fn collect_split(classes: &[String], items: &[Item], split: Split) -> SplitItems
     {
         collected.indices.push(index);
         collected.labels.push(item.label);
+        in_gallery.push(item.part == Part::Gallery);
+        in_parts |= item.part != Part::Both;
         names.insert(item.label, classes[item.class].clone());
     }
+    collected.gallery = in_parts.then_some(in_gallery);
     collected.members = vec![Vec::new(); names.len()];
     collected.class_names = names.into_values().collect();
     for (&index, &label) in collected.indices.iter().zip(&collected.labels) {
@@ -154,7 +169,7 @@ fn collect_split(classes: &[String], items: &[Item], split: Split) -> SplitItems
     collected
 }
 
-fn check_splits(name: &str, splits: &[SplitItems; 3]) -> Result<()> {
+fn check_splits(name: &str, splits: &[SplitItems; 3], as_published: bool) -> Result<()> {
     for split in Split::ALL {
         let items = &splits[split.index()];
         let optional = split == Split::Validation && items.is_empty();
@@ -171,7 +186,7 @@ fn check_splits(name: &str, splits: &[SplitItems; 3]) -> Result<()> {
         .filter(|(_, members)| members.len() == 1)
         .map(|(class, _)| class.as_str())
         .collect();
-    if lone.is_empty() {
+    if lone.is_empty() || as_published {
         return Ok(());
     }
     Err(Error::Data(format!(

@@ -8,7 +8,7 @@ use ::csv::{ReaderBuilder, StringRecord, Trim};
 use likewise::{Error, Result};
 
 use super::folder::unreadable;
-use super::{Entry, Listing, Location, Split};
+use super::{Entry, Listing, Location, Part, Split};
 
 /// Which column holds what.
 struct Columns {
@@ -111,7 +111,9 @@ fn read_entry(
     Ok(Entry {
         name: path.replace('\\', "/"),
         class: label.to_owned(),
+        superclass: None,
         split,
+        part: Part::Both,
         bytes,
         location: Location::File(location),
     })

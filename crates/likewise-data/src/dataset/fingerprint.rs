@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::Entry;
+use super::{Entry, Part};
 
 /// Over names, sizes and classes; `entries` must be sorted by name.
 pub(super) fn of_data(entries: &[Entry]) -> String {
@@ -14,14 +14,16 @@ pub(super) fn of_data(entries: &[Entry]) -> String {
     )
 }
 
-/// Over names and splits; `entries` must be sorted by name.
+/// Over names, splits and parts; `entries` must be sorted by name.
 pub(super) fn of_split(entries: &[Entry]) -> String {
     digest(entries.iter().map(|entry| {
-        format!(
-            "{}\0{}\n",
-            entry.name,
-            entry.split.map_or("", super::Split::name)
-        )
+        let part = match entry.part {
+            Part::Both => "",
+            Part::Query => "/query",
+            Part::Gallery => "/gallery",
+        };
+        let split = entry.split.map_or("", super::Split::name);
+        format!("{}\0{split}{part}\n", entry.name)
     }))
 }
 

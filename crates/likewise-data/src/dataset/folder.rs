@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use likewise::{Error, Result};
 
-use super::{Entry, Listing, Location, Split};
+use super::{Entry, Listing, Location, Part, Split};
 use crate::decode::has_image_extension;
 
 pub(super) fn list(root: &Path) -> Result<Listing> {
@@ -45,6 +45,15 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
     Ok(listing)
 }
 
+/// The folder `images` of `root` if there is one, else `root`.
+pub(super) fn images_in(root: &Path) -> PathBuf {
+    let images = root.join("images");
+    match images.is_dir() {
+        true => images,
+        false => root.to_owned(),
+    }
+}
+
 /// Adds every image at any depth below a class folder.
 pub(super) fn add_class(
     root: &Path,
@@ -63,7 +72,9 @@ pub(super) fn add_class(
                 entries.push(Entry {
                     name: relative_name(root, &path),
                     class: name.clone(),
+                    superclass: None,
                     split,
+                    part: Part::Both,
                     bytes: bytes.len(),
                     location: Location::File(path),
                 });

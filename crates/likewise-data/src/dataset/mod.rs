@@ -10,17 +10,23 @@ mod pack;
 mod shards;
 mod source;
 mod split;
+mod split_file;
+mod validation;
 
 use std::path::PathBuf;
 
 use likewise::{Error, Result};
 
+pub use benchmark::{Benchmark, Counts};
 pub use pack::{EmojiClass, EmojiIndex, EmojiSource};
 pub use source::DataSource;
 pub use split::{ClassOrder, Split, SplitOptions};
+// What users choose among is named in recipes.
+pub use likewise::recipe::{ValidationSettings, ValidationTake, ValidationUnit};
 
 use crate::decode::decode;
 use crate::rgb::RgbImage;
+pub(crate) use fingerprint::hexadecimal;
 use shards::Shard;
 
 /// How a source is turned into a dataset.
@@ -28,6 +34,8 @@ use shards::Shard;
 pub struct DatasetOptions {
     /// How classes are divided when the data does not say so itself.
     pub split: SplitOptions,
+    /// CSV or JSON file with the split of each class, instead of what the data says.
+    pub split_file: Option<PathBuf>,
     /// Classes with fewer images are left out (0 and 1 keep all).
     pub min_images: usize,
     /// Accept a copy of a published benchmark whose counts differ from the official ones.
@@ -50,8 +58,13 @@ pub struct Item {
     pub class: usize,
     /// Class index within the item's split, contiguous from 0.
     pub label: u32,
+    /// Class of the class (the kind of product of Stanford Online Products), an index into
+    /// [`Dataset::superclasses`].
+    pub superclass: Option<usize>,
     /// The split it belongs to.
     pub split: Split,
+    /// Whether it asks, is searched, or both.
+    pub part: Part,
     /// Size of the encoded file, in bytes.
     pub bytes: u64,
     pub(crate) location: Location,
@@ -65,6 +78,18 @@ impl Item {
     }
 }
 
+/// What an image is for in the evaluation of its split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// Each image asks, and all others are searched.
+    #[default]
+    Both,
+    /// Asks alone.
+    Query,
+    /// Is searched alone.
+    Gallery,
+}
+
 /// The items of one split.
 #[derive(Clone, Debug, Default)]
 pub struct SplitItems {
@@ -76,6 +101,8 @@ pub struct SplitItems {
     pub class_names: Vec<String>,
     /// Item indices of each label.
     pub members: Vec<Vec<usize>>,
+    /// Whether each item is searched (gallery) or asks (query); none when every item does both.
+    pub gallery: Option<Vec<bool>>,
 }
 
 impl SplitItems {
@@ -100,6 +127,7 @@ impl SplitItems {
 pub struct Dataset {
     name: String,
     classes: Vec<String>,
+    superclasses: Vec<String>,
     items: Vec<Item>,
     splits: [SplitItems; 3],
     shards: Vec<Shard>,
@@ -119,11 +147,7 @@ impl Dataset {
             DataSource::Folder(path) => folder::list(path)?,
             DataSource::Csv(path) => csv::list(path)?,
             DataSource::Shards(paths) => shards::list(paths)?,
-            DataSource::Cub200(path) => benchmark::cub200(path, options.allow_custom)?,
-            DataSource::Cars196(path) => benchmark::cars196(path, options.allow_custom)?,
-            DataSource::OnlineProducts(path) => {
-                benchmark::online_products(path, options.allow_custom)?
-            }
+            DataSource::Benchmark(benchmark, path) => benchmark.list(path, options.allow_custom)?,
         };
         assemble::assemble(source.name(), listing, options)
     }
@@ -147,6 +171,11 @@ impl Dataset {
         &self.classes
     }
 
+    /// Names of the classes of classes, sorted; empty for data without.
+    pub fn superclasses(&self) -> &[String] {
+        &self.superclasses
+    }
+
     /// All items, sorted by name.
     pub fn items(&self) -> &[Item] {
         &self.items
@@ -163,7 +192,7 @@ impl Dataset {
         &self.fingerprint
     }
 
-    /// SHA-256 (hexadecimal) over the sorted names and their splits.
+    /// SHA-256 (hexadecimal) over the sorted names, their splits and, where there are any, parts.
     pub fn split_fingerprint(&self) -> &str {
         &self.split_fingerprint
     }
@@ -187,8 +216,38 @@ impl Dataset {
     /// [`Error::Data`] naming the item when it cannot be read or decoded.
     pub fn decode(&self, index: usize) -> Result<RgbImage> {
         let bytes = self.read(index)?;
+        decode(&bytes).map_err(|error| self.at_item(index, &error))
+    }
+
+    /// An error with the item's file before it.
+    pub(crate) fn at_item(&self, index: usize, error: &Error) -> Error {
+        let place = self.items.get(index).map(|item| self.place(item));
+        Error::Data(format!("{}: {error}", place.unwrap_or_default()))
+    }
+
+    /// Text that changes when an item's file does: its place, size and time of change.
+    pub(crate) fn stamp(&self, index: usize) -> Result<String> {
         let item = self.item(index)?;
-        decode(&bytes).map_err(|error| Error::Data(format!("{}: {error}", self.place(item))))
+        let (file, offset) = match &item.location {
+            Location::File(path) => (Some(path), 0),
+            Location::Shard { shard, offset } => (self.shards[*shard].file(), *offset),
+        };
+        let changed = match file {
+            Some(path) => std::fs::metadata(path)
+                .and_then(|metadata| metadata.modified())
+                .map_err(|error| folder::unreadable(path, &error))?
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default(),
+            None => std::time::Duration::ZERO,
+        };
+        let path = file.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+        Ok(format!(
+            "{:?} {} {offset} {} {}",
+            path,
+            item.name,
+            item.bytes,
+            changed.as_nanos()
+        ))
     }
 
     fn item(&self, index: usize) -> Result<&Item> {
@@ -215,13 +274,17 @@ impl Dataset {
 pub(crate) struct Listing {
     pub entries: Vec<Entry>,
     pub shards: Vec<Shard>,
+    /// Taken as published, training classes with a single image included.
+    pub as_published: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub name: String,
     pub class: String,
+    pub superclass: Option<String>,
     pub split: Option<Split>,
+    pub part: Part,
     pub bytes: u64,
     pub location: Location,
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use likewise::{Error, Result};
 use tar::Archive;
 
-use super::{Entry, Listing, Location, Split};
+use super::{Entry, Listing, Location, Part, Split};
 use crate::decode::has_image_extension;
 
 /// One tar archive, on disk or in memory.
@@ -35,6 +35,14 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
+    /// The archive's path, if it is a file.
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Memory { .. } => None,
+        }
+    }
+
     /// `length` bytes from `offset` on.
     pub fn read(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         match self {
@@ -143,7 +151,11 @@ pub(super) fn list_shards(shards: Vec<Shard>) -> Result<Listing> {
         }
     }
     qualify_repeated_keys(&mut entries, &shards);
-    Ok(Listing { entries, shards })
+    Ok(Listing {
+        entries,
+        shards,
+        ..Listing::default()
+    })
 }
 
 /// Shards may each count their keys from zero; then the shard's file name tells them apart.
@@ -211,7 +223,9 @@ fn add_members(
         entries.push(Entry {
             name: member.path.clone(),
             class,
+            superclass: None,
             split: label.split,
+            part: Part::Both,
             bytes: member.length,
             location: Location::Shard {
                 shard: number,

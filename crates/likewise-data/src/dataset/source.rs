@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use likewise::{Error, Result};
 
+use super::Benchmark;
+
 /// A place that labelled images come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataSource {
@@ -16,12 +18,8 @@ pub enum DataSource {
     Csv(PathBuf),
     /// Tar shards in the WebDataset layout, or tars of class folders.
     Shards(Vec<PathBuf>),
-    /// CUB200-2011 as published: `images/001.Black_footed_Albatross/*.jpg`.
-    Cub200(PathBuf),
-    /// CARS196 in class folders: `images/<class>/*.jpg`.
-    Cars196(PathBuf),
-    /// Stanford Online Products with its `Ebay_train.txt` and `Ebay_test.txt`.
-    OnlineProducts(PathBuf),
+    /// A published benchmark in its folder; CUB200-2011 and CARS196 may also be a tar file.
+    Benchmark(Benchmark, PathBuf),
 }
 
 impl DataSource {
@@ -40,20 +38,36 @@ impl DataSource {
         };
         match self {
             Self::EmbeddedEmoji => "emoji".to_owned(),
-            Self::Cub200(_) => "cub200".to_owned(),
-            Self::Cars196(_) => "cars196".to_owned(),
-            Self::OnlineProducts(_) => "online_products".to_owned(),
+            Self::Benchmark(benchmark, _) => benchmark.key().to_owned(),
             Self::Folder(path) | Self::Csv(path) => last_part(path),
             Self::Shards(paths) => paths
                 .first()
                 .map_or_else(|| "shards".to_owned(), |path| last_part(path)),
         }
     }
+
+    /// The source that `data`, typed by a user, means for a recipe whose own source is `recipe`: a
+    /// recipe of a benchmark says which, the user says where.
+    pub fn located(recipe: &str, data: &str) -> String {
+        let named = recipe.split_once(':').map_or(recipe, |(kind, _)| kind);
+        let complete = data == "emoji" || kind_and_path(data).is_some();
+        match Benchmark::of_key(named) {
+            Some(benchmark) if !complete => format!("{}:{data}", benchmark.key()),
+            _ => data.to_owned(),
+        }
+    }
 }
 
-/// `emoji`, `KIND:PATH` with a kind of `folder`, `csv`, `shards`, `cub200`, `cars196`,
-/// `online_products`, or a bare path, whose kind is found by looking at it: a `.csv` or `.tar`
-/// file, a folder of `.tar` files, any other folder.
+/// `KIND:PATH` of a known kind.
+fn kind_and_path(text: &str) -> Option<(&str, &str)> {
+    let (kind, path) = text.split_once(':')?;
+    let known = ["folder", "csv", "shards"].contains(&kind) || Benchmark::of_key(kind).is_some();
+    known.then_some((kind, path))
+}
+
+/// `emoji`, `KIND:PATH` with a kind of `folder`, `csv`, `shards` or the key of a [`Benchmark`], or
+/// a bare path, whose kind is found by looking at it: a `.csv` or `.tar` file, a folder of `.tar`
+/// files, any other folder.
 impl FromStr for DataSource {
     type Err = Error;
 
@@ -61,19 +75,24 @@ impl FromStr for DataSource {
         if text == "emoji" {
             return Ok(Self::EmbeddedEmoji);
         }
-        if let Some((kind, path)) = text.split_once(':') {
-            let path = PathBuf::from(path);
-            match kind {
-                "folder" => return Ok(Self::Folder(path)),
-                "csv" => return Ok(Self::Csv(path)),
-                "shards" => return shards_at(&path),
-                "cub200" => return Ok(Self::Cub200(path)),
-                "cars196" => return Ok(Self::Cars196(path)),
-                "online_products" => return Ok(Self::OnlineProducts(path)),
-                _ => {}
-            }
+        if let Some(benchmark) = Benchmark::of_key(text) {
+            return Err(Error::Data(format!(
+                "{} is wanted, and nothing says where it is: give its folder with --data PATH (or \
+                 data.source = \"{text}:PATH\"). The folder holds {}",
+                benchmark.title(),
+                benchmark.layout()
+            )));
         }
-        recognise(Path::new(text))
+        let Some((kind, path)) = kind_and_path(text) else {
+            return recognise(Path::new(text));
+        };
+        let path = PathBuf::from(path);
+        match (kind, Benchmark::of_key(kind)) {
+            (_, Some(benchmark)) => Ok(Self::Benchmark(benchmark, path)),
+            ("folder", None) => Ok(Self::Folder(path)),
+            ("csv", None) => Ok(Self::Csv(path)),
+            _ => shards_at(&path),
+        }
     }
 }
 
@@ -91,7 +110,7 @@ fn recognise(path: &Path) -> Result<DataSource> {
     match ending.as_deref() {
         _ if !path.exists() => Err(Error::Data(format!(
             "{}: no such file or folder (give a path, `emoji`, or KIND:PATH with a kind of folder, \
-             csv, shards, cub200, cars196, online_products)",
+             csv, shards, cub200, cars196, online_products, in_shop)",
             path.display()
         ))),
         Some("csv") => Ok(DataSource::Csv(path.to_owned())),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use likewise::random::{Purpose, stream};
+use likewise::recipe::ValidationSettings;
 pub use likewise::train::Split;
 use likewise::{Error, Result};
 use rand::seq::SliceRandom;
@@ -32,9 +33,9 @@ pub struct SplitOptions {
     pub order: ClassOrder,
     /// Key of the shuffle.
     pub seed: u64,
-    /// When the data brings a split without validation: the share of its training classes that
-    /// become validation, 0 to 1.
-    pub validation_of_train: f64,
+    /// The part of the training images that becomes validation, instead of `validation`; for data
+    /// with a split of its own the only way to get one.
+    pub validation_of_train: Option<ValidationSettings>,
 }
 
 impl Default for SplitOptions {
@@ -44,7 +45,7 @@ impl Default for SplitOptions {
             validation: 0.1,
             order: ClassOrder::Shuffled,
             seed: 0,
-            validation_of_train: 0.0,
+            validation_of_train: None,
         }
     }
 }
@@ -52,14 +53,15 @@ impl Default for SplitOptions {
 impl SplitOptions {
     fn check(&self) -> Result<()> {
         let share = |value: f64| (0.0..=1.0).contains(&value);
-        let fits = share(self.train) && share(self.validation) && share(self.validation_of_train);
+        let of_train = self.validation_of_train.map_or(0.0, |part| part.fraction);
+        let fits = share(self.train) && share(self.validation) && share(of_train);
         if fits && self.train > 0.0 && self.train + self.validation < 1.0 {
             return Ok(());
         }
         Err(Error::Recipe(format!(
             "class shares must lie in 0..=1, with training above 0 and something left for test; \
-             got train {}, validation {}, validation of train {}",
-            self.train, self.validation, self.validation_of_train
+             got train {}, validation {}, validation of train {of_train}",
+            self.train, self.validation
         )))
     }
 
@@ -90,27 +92,19 @@ pub fn divide<'a>(
         )));
     }
     let train = part(count, options.train).clamp(2, count - 2);
-    let validation = validation_part(count, options.validation, count - 2 - train);
+    let validation = match options.validation_of_train {
+        None => validation_part(count, options.validation, count - 2 - train),
+        Some(_) => 0,
+    };
     let splits = std::iter::repeat_n(Split::Train, train)
         .chain(std::iter::repeat_n(Split::Validation, validation))
         .chain(std::iter::repeat(Split::Test));
     Ok(options.ordered(classes).into_iter().zip(splits).collect())
 }
 
-/// The training classes that become validation; at least two stay in training.
-///
-/// # Errors
-/// [`Error::Recipe`] for shares out of range.
-pub fn carve_validation<'a>(classes: Vec<&'a str>, options: &SplitOptions) -> Result<Vec<&'a str>> {
-    options.check()?;
-    let count = classes.len();
-    let validation = validation_part(count, options.validation_of_train, count.saturating_sub(2));
-    Ok(options.ordered(classes).split_off(count - validation))
-}
-
 /// Classes for validation, at most `most`: none, or at least two, since one class alone has nothing
 /// to be told apart from.
-fn validation_part(count: usize, share: f64, most: usize) -> usize {
+pub(super) fn validation_part(count: usize, share: f64, most: usize) -> usize {
     match part(count, share) {
         0 => 0,
         _ if most < 2 => 0,

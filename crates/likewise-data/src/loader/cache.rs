@@ -26,6 +26,11 @@ impl Cache {
         self.images.get(index)?.get().cloned()
     }
 
+    /// Whether an image of so many bytes can still be kept.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        !self.images.is_empty() && self.free.load(Ordering::Relaxed) >= bytes
+    }
+
     /// Keeps an image if there is room for it.
     pub fn offer(&self, index: usize, image: &Arc<RgbImage>) {
         let Some(slot) = self.images.get(index) else {

@@ -2,10 +2,11 @@
 //! host batches. A batch depends on its plan alone, never on the number of threads or their order.
 
 mod cache;
+mod disk;
 mod queue;
+mod shared;
 mod worker;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,9 +16,12 @@ pub use likewise::recipe::OnBadImage;
 use likewise::{Error, Result};
 
 use crate::dataset::Dataset;
-use crate::transform::{Transform, TransformOptions};
+use crate::transform::TransformOptions;
 use cache::Cache;
+use disk::Disk;
+pub use disk::DiskCache;
 use queue::Queue;
+use shared::Shared;
 
 /// How a [`Loader`] works.
 #[derive(Clone, Debug)]
@@ -32,6 +36,12 @@ pub struct LoaderOptions {
     /// Decoded images are kept for later epochs until they fill this many bytes; 0 turns it off.
     /// Default: 512 MiB.
     pub cache_bytes: u64,
+    /// Pixels are those of Pillow. Otherwise images that are made at least twice smaller are
+    /// shrunk in decoding, which is faster, and none is kept in memory: what a batch holds must not
+    /// depend on what was kept. Default: true.
+    pub exact: bool,
+    /// Decoded images are kept in a folder, too.
+    pub disk_cache: Option<DiskCache>,
     /// Key of the augmentations.
     pub seed: u64,
 }
@@ -43,6 +53,8 @@ impl Default for LoaderOptions {
             queue: 4,
             on_bad_image: OnBadImage::Fail,
             cache_bytes: 512 << 20,
+            exact: true,
+            disk_cache: None,
             seed: 0,
         }
     }
@@ -121,25 +133,6 @@ pub struct Loader {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    dataset: Arc<Dataset>,
-    train: Transform,
-    evaluate: Transform,
-    options: LoaderOptions,
-    cache: Cache,
-    bad: Mutex<BTreeMap<usize, String>>,
-}
-
-impl Shared {
-    fn transform(&self, role: Role) -> &Transform {
-        match role {
-            Role::Train => &self.train,
-            Role::Evaluate => &self.evaluate,
-        }
-    }
-}
-
 impl Loader {
     /// A loader over `dataset`. Starts no thread.
     ///
@@ -156,13 +149,20 @@ impl Loader {
                 options.workers, options.queue
             )));
         }
-        let cache = Cache::new(dataset.items().len(), options.cache_bytes);
+        let disk = options.disk_cache.clone().map(Disk::open).transpose()?;
+        // With the folder, an image is the same whether it was kept in memory or not.
+        let kept = match options.exact || disk.is_some() {
+            true => options.cache_bytes,
+            false => 0,
+        };
+        let cache = Cache::new(dataset.items().len(), kept);
         let shared = Shared {
             train: transforms.train()?,
             evaluate: transforms.evaluate()?,
             dataset,
             options,
             cache,
+            disk,
             bad: Mutex::default(),
         };
         Ok(Self {
@@ -207,6 +207,21 @@ impl Loader {
             indices: indices.to_vec(),
         });
         self.start(Role::Evaluate, plan.collect())
+    }
+
+    /// Bytes that the folder of decoded images will take, estimated; none without one.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a file cannot be read.
+    pub fn disk_cache_bytes(&self) -> Result<Option<u64>> {
+        let disk = self.shared.disk.as_ref();
+        disk.map(|disk| disk.estimate(&self.shared.dataset))
+            .transpose()
+    }
+
+    /// Why decoded images are not kept any more.
+    pub fn disk_cache_problem(&self) -> Option<String> {
+        self.shared.disk.as_ref().and_then(Disk::problem)
     }
 
     /// Files found unusable so far, by item index, with the cause.

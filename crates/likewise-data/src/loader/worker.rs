@@ -3,16 +3,17 @@
 //! outcome.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use likewise::random::{Purpose, stream};
 
 use super::queue::{Claim, Queue, Row};
-use super::{OnBadImage, Role, Shared, SkippedImage};
-use crate::rgb::RgbImage;
-use crate::transform::Scratch;
+use super::shared::Shared;
+use super::{OnBadImage, Role, SkippedImage};
+use crate::rgb::Part;
+use crate::transform::{Cut, Scratch};
 
 /// Works until the queue has nothing left or is closed.
 pub(super) fn run(shared: &Shared, role: Role, queue: &Queue) {
@@ -116,41 +117,43 @@ impl Worker<'_> {
         occurrence: u32,
         out: &mut [f32],
     ) -> Result<(), String> {
-        let image = self.image(index)?;
         // The image's index and, above it, how often it came before in this batch: an image drawn
         // twice must not be augmented to the same pixels.
         let item = index as u64 | u64::from(occurrence) << 40;
         let seed = self.shared.options.seed;
         let mut rng = stream(seed, Purpose::Augmentation, claim.epoch, claim.batch, item);
         let transform = self.shared.transform(self.role);
+        let (part, cut) = self.part(index, |size| transform.cut(size, &mut rng))?;
         let scratch = &mut self.scratch;
-        guard(|| transform.apply(&image, &mut rng, scratch, out))
-            .map_err(|panic| self.name_panic(index, &panic))
+        guard(|| {
+            transform.resize(&part, &cut, scratch);
+            transform.finish(&mut rng, scratch, out);
+        })
+        .map_err(|panic| self.name_panic(index, &panic))
     }
 
-    fn image(&mut self, index: usize) -> Result<Arc<RgbImage>, String> {
+    /// An image, or as much of it as the cut needs that is drawn when its size is known.
+    fn part(
+        &mut self,
+        index: usize,
+        draw: impl FnOnce((usize, usize)) -> Cut,
+    ) -> Result<(Part, Cut), String> {
         if let Some(image) = self.shared.cache.get(index) {
             self.cached += 1;
-            return Ok(image);
+            let part = Part::from(image);
+            let cut = draw(part.size());
+            return Ok((part, cut));
         }
         if let Some(reason) = self.bad().get(&index) {
             return Err(reason.clone());
         }
-        let dataset = &self.shared.dataset;
-        let decoded = guard(|| dataset.decode(index))
+        let decoded = guard(|| self.shared.read_part(index, draw))
             .map_err(|panic| self.name_panic(index, &panic))
             .and_then(|decoded| decoded.map_err(|error| error.to_string()));
-        match decoded {
-            Ok(image) => {
-                let image = Arc::new(image);
-                self.shared.cache.offer(index, &image);
-                Ok(image)
-            }
-            Err(reason) => {
-                self.bad().insert(index, reason.clone());
-                Err(reason)
-            }
+        if let Err(reason) = &decoded {
+            self.bad().insert(index, reason.clone());
         }
+        decoded
     }
 
     fn bad(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<usize, String>> {

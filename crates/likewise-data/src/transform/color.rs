@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::crop::uniform;
 
 /// Luma of one pixel: Pillow's fixed-point ITU-R 601-2 weights.
+#[inline(always)]
 fn luma(pixel: &[u8]) -> u8 {
     let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
     ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).to_le_bytes()[0]
@@ -35,6 +36,15 @@ pub(super) fn random_jitter(pixels: &mut [u8], strength: f64, rng: &mut ChaCha8R
     let [brightness, contrast, saturation] =
         [(); 3].map(|()| uniform(rng, 1.0 - strength, 1.0 + strength));
     let hue = uniform(rng, -strength, strength);
+    // Compiled for the processor's instructions, of which rounding is one.
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || jitter(pixels, order, [brightness, contrast, saturation, hue]),
+    );
+}
+
+#[inline(always)]
+fn jitter(pixels: &mut [u8], order: [u8; 4], [brightness, contrast, saturation, hue]: [f64; 4]) {
     for step in order {
         match step {
             0 => adjust_brightness(pixels, brightness),
@@ -46,6 +56,7 @@ pub(super) fn random_jitter(pixels: &mut [u8], strength: f64, rng: &mut ChaCha8R
 }
 
 /// Blends with black: factor 0 gives black, 1 the image, above 1 a brighter one.
+#[inline(always)]
 pub fn adjust_brightness(pixels: &mut [u8], factor: f64) {
     let table = blend_table(0, factor);
     for value in pixels {
@@ -54,6 +65,7 @@ pub fn adjust_brightness(pixels: &mut [u8], factor: f64) {
 }
 
 /// Blends with the image's mean luma.
+#[inline(always)]
 pub fn adjust_contrast(pixels: &mut [u8], factor: f64) {
     let count = (pixels.len() / 3).max(1) as u64;
     let sum: u64 = pixels
@@ -68,6 +80,7 @@ pub fn adjust_contrast(pixels: &mut [u8], factor: f64) {
 }
 
 /// Blends with the greyscale image.
+#[inline(always)]
 pub fn adjust_saturation(pixels: &mut [u8], factor: f64) {
     for pixel in pixels.chunks_exact_mut(3) {
         let grey = luma(pixel);
@@ -82,6 +95,7 @@ pub fn adjust_saturation(pixels: &mut [u8], factor: f64) {
     clippy::cast_possible_truncation,
     reason = "Pillow's steps of 1/255, truncated to zero"
 )]
+#[inline(always)]
 pub fn adjust_hue(pixels: &mut [u8], turn: f64) {
     let shift = ((turn * 255.0) as i32).to_le_bytes()[0];
     for pixel in pixels.chunks_exact_mut(3) {
@@ -90,6 +104,7 @@ pub fn adjust_hue(pixels: &mut [u8], turn: f64) {
     }
 }
 
+#[inline(always)]
 fn blend_table(from: u8, factor: f64) -> [u8; 256] {
     let mut table = [0; 256];
     for (byte, value) in (0u8..=255).zip(&mut table) {
@@ -104,6 +119,7 @@ fn blend_table(from: u8, factor: f64) -> [u8; 256] {
     clippy::cast_sign_loss,
     reason = "single precision and a saturating, truncating cast are Pillow's rule"
 )]
+#[inline(always)]
 fn blend(from: u8, to: u8, factor: f64) -> u8 {
     (f32::from(from) + factor as f32 * (f32::from(to) - f32::from(from))) as u8
 }
@@ -113,6 +129,7 @@ fn blend(from: u8, to: u8, factor: f64) -> u8 {
     clippy::cast_sign_loss,
     reason = "values are 0..=255 and truncated as Pillow does"
 )]
+#[inline(always)]
 fn to_hsv(red: u8, green: u8, blue: u8) -> (u8, u8, u8) {
     let (most, least) = (red.max(green).max(blue), red.min(green).min(blue));
     if most == least {
@@ -129,7 +146,9 @@ fn to_hsv(red: u8, green: u8, blue: u8) -> (u8, u8, u8) {
     } else {
         (4.0 + f64::from(to_green) - f64::from(to_red)) as f32
     };
-    let hue = (f64::from(sixths) / 6.0 + 1.0).rem_euclid(1.0) as f32;
+    // From 5/6 to below 11/6, so that this is the remainder by 1.
+    let turns = f64::from(sixths) / 6.0 + 1.0;
+    let hue = (if turns < 1.0 { turns } else { turns - 1.0 }) as f32;
     let saturation = range / f32::from(most);
     (
         (f64::from(hue) * 255.0) as u8,
@@ -143,6 +162,7 @@ fn to_hsv(red: u8, green: u8, blue: u8) -> (u8, u8, u8) {
     clippy::cast_sign_loss,
     reason = "values are 0..=255 after rounding"
 )]
+#[inline(always)]
 fn from_hsv(hue: u8, saturation: u8, value: u8) -> [u8; 3] {
     if saturation == 0 {
         return [value; 3];

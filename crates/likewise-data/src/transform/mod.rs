@@ -15,8 +15,10 @@ pub use color::{adjust_brightness, adjust_contrast, adjust_hue, adjust_saturatio
 pub use crop::{center_crop_offset, random_resized_region, shorter_side_size};
 pub use normalize::Normalization;
 
+pub use crate::resize::Cut;
+
 use crate::resize::Resizer;
-use crate::rgb::{Region, RgbImage};
+use crate::rgb::{Part, Region};
 use normalize::Table;
 
 /// The choices from which both transforms of a run are made.
@@ -194,69 +196,78 @@ impl Transform {
         self.flip > 0.0 || self.jitter || !matches!(self.geometry, Geometry::Center { .. })
     }
 
-    /// Transforms `image` and writes the normalised values to `out`, `[3, size, size]`.
+    /// Draws where an image of `width` x `height` pixels is cut: the first random choice.
+    pub fn cut(&self, (width, height): (usize, usize), rng: &mut ChaCha8Rng) -> Cut {
+        let size = self.size;
+        let window = |left, top| Region {
+            left,
+            top,
+            width: size,
+            height: size,
+        };
+        let whole = Region {
+            left: 0,
+            top: 0,
+            width,
+            height,
+        };
+        match self.geometry {
+            Geometry::RandomResized { area, aspect } => Cut {
+                region: random_resized_region((width, height), area, aspect, rng),
+                resized: (size, size),
+                window: window(0, 0),
+            },
+            Geometry::Center { resize } => {
+                let resized = shorter_side_size((width, height), resize);
+                let left = center_crop_offset(resized.0, size);
+                let top = center_crop_offset(resized.1, size);
+                Cut {
+                    region: whole,
+                    resized,
+                    window: window(left, top),
+                }
+            }
+            Geometry::Random { resize } => {
+                let resized = shorter_side_size((width, height), resize);
+                let top = crop::random_offset(resized.1, size, rng);
+                let left = crop::random_offset(resized.0, size, rng);
+                Cut {
+                    region: whole,
+                    resized,
+                    window: window(left, top),
+                }
+            }
+        }
+    }
+
+    /// Transforms a whole image and writes the normalised values to `out`, `[3, size, size]`.
     ///
-    /// Draws, in this order: crop, greyscale, jitter, flip. `out` must hold [`Self::values`].
+    /// Draws, in this order: cut, greyscale, jitter, flip. `out` must hold [`Self::values`].
     pub fn apply(
         &self,
-        image: &RgbImage,
+        image: &Part,
         rng: &mut ChaCha8Rng,
         scratch: &mut Scratch,
         out: &mut [f32],
     ) {
-        self.pixels(image, rng, scratch);
-        let flip = self.flip > 0.0 && rng.random::<f64>() < self.flip;
-        self.table.write(&scratch.pixels, self.size, flip, out);
+        let cut = self.cut(image.size(), rng);
+        self.resize(image, &cut, scratch);
+        self.finish(rng, scratch, out);
     }
 
-    /// Geometry and colour: leaves `[size, size, 3]` bytes in `scratch.pixels`.
-    fn pixels(&self, image: &RgbImage, rng: &mut ChaCha8Rng, scratch: &mut Scratch) {
-        let square = Region {
-            left: 0,
-            top: 0,
-            width: self.size,
-            height: self.size,
-        };
-        let (region, resized, window) = match self.geometry {
-            Geometry::RandomResized { area, aspect } => {
-                let region = random_resized_region(image, area, aspect, rng);
-                (region, (self.size, self.size), square)
-            }
-            Geometry::Center { resize } => {
-                let (width, height) = shorter_side_size(image, resize);
-                let left = center_crop_offset(width, self.size);
-                let top = center_crop_offset(height, self.size);
-                (
-                    image.region(),
-                    (width, height),
-                    Region {
-                        left,
-                        top,
-                        ..square
-                    },
-                )
-            }
-            Geometry::Random { resize } => {
-                let (width, height) = shorter_side_size(image, resize);
-                let top = crop::random_offset(height, self.size, rng);
-                let left = crop::random_offset(width, self.size, rng);
-                (
-                    image.region(),
-                    (width, height),
-                    Region {
-                        left,
-                        top,
-                        ..square
-                    },
-                )
-            }
-        };
-        scratch
-            .resizer
-            .resize(image, region, resized, window, &mut scratch.pixels);
+    /// The second step, without a random choice: resizes a cut of an image, of which at least
+    /// [`Cut::needed`] was decoded. The pixels stay in `scratch`.
+    pub fn resize(&self, part: &Part, cut: &Cut, scratch: &mut Scratch) {
+        scratch.resizer.resize(part, cut, &mut scratch.pixels);
+    }
+
+    /// The last step: colour, mirroring and normalisation of what [`Self::resize`] left in `scratch`.
+    pub fn finish(&self, rng: &mut ChaCha8Rng, scratch: &mut Scratch, out: &mut [f32]) {
         if self.jitter {
             color::random_greyscale(&mut scratch.pixels, 0.2, rng);
             color::random_jitter(&mut scratch.pixels, 0.2, rng);
         }
+        let flip = self.flip > 0.0 && rng.random::<f64>() < self.flip;
+        self.table.write(&scratch.pixels, self.size, flip, out);
     }
 }

@@ -19,6 +19,20 @@ pub fn png(seed: u32, width: u32, height: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// A JPEG of smooth waves that depend on `seed`.
+pub fn jpeg(seed: u32, width: u32, height: u32) -> Vec<u8> {
+    let picture = image::RgbImage::from_fn(width, height, |x, y| {
+        let wave = |step: f32| {
+            let at = seed as f32 + step * (x as f32 * 0.13 + y as f32 * 0.09);
+            (128.0 + 100.0 * at.sin()) as u8
+        };
+        Rgb([wave(1.0), wave(0.7), wave(1.4)])
+    });
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+    bytes.into_inner()
+}
+
 pub fn write(path: &Path, bytes: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();

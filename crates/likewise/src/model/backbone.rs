@@ -1,55 +1,16 @@
-//! The choice of a backbone. Help, documentation and menus are made from [`ARCHITECTURES`].
+//! The choice of a backbone: one enum for recipes, one for networks.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::architecture::{self, Architecture};
 use super::conv_net::{ConvNet, ConvNetConfig};
 use super::init::ParameterSource;
 use super::mlp::{Mlp, MlpConfig};
 use super::pooling::Pooling;
 use super::resnet::{Resnet, ResnetConfig};
 use crate::error::{Error, Result};
-
-/// What every architecture says about itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Architecture {
-    /// Value of the key `architecture`.
-    pub name: &'static str,
-    /// Where it was published.
-    pub paper: &'static str,
-    /// What it is for, in one sentence.
-    pub purpose: &'static str,
-    /// Whether it has batch normalisation and a feature map to pool.
-    pub convolutional: bool,
-    /// The configuration with all defaults.
-    pub default: fn() -> BackboneConfig,
-}
-
-/// All architectures.
-pub const ARCHITECTURES: &[Architecture] = &[
-    Architecture {
-        name: "mlp",
-        paper: "Rosenblatt 1958; Rumelhart, Hinton and Williams 1986",
-        purpose: "points and very small images; the diagonal-lines experiment",
-        convolutional: false,
-        default: || BackboneConfig::Mlp(MlpConfig::default()),
-    },
-    Architecture {
-        name: "conv_net",
-        paper: "Simonyan and Zisserman, ICLR 2015 (3×3 stages); Ioffe and Szegedy, ICML 2015",
-        purpose: "training from scratch on images of 32 to 64 pixels, on a processor or in the browser",
-        convolutional: true,
-        default: || BackboneConfig::ConvNet(ConvNetConfig::default()),
-    },
-    Architecture {
-        name: "resnet",
-        paper: "He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
-        purpose: "ResNet50 and its relatives at 224 pixels, usually from ImageNet weights",
-        convolutional: true,
-        default: || BackboneConfig::Resnet(ResnetConfig::default()),
-    },
-];
 
 /// A backbone and its sizes, chosen by the key `architecture`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,13 +25,13 @@ pub enum BackboneConfig {
 }
 
 impl BackboneConfig {
-    /// The entry of this architecture in [`ARCHITECTURES`].
+    /// The entry of this architecture in [`ARCHITECTURES`](super::ARCHITECTURES).
     pub fn architecture(&self) -> &'static Architecture {
-        match self {
-            Self::Mlp(_) => &ARCHITECTURES[0],
-            Self::ConvNet(_) => &ARCHITECTURES[1],
-            Self::Resnet(_) => &ARCHITECTURES[2],
-        }
+        architecture::entry(match self {
+            Self::Mlp(_) => "mlp",
+            Self::ConvNet(_) => "conv_net",
+            Self::Resnet(_) => "resnet",
+        })
     }
 
     /// Dimension of the features for images `[channels, height, width]`.
@@ -122,6 +83,15 @@ pub enum Backbone {
 pub type Segment<'a> = Box<dyn Fn(Tensor<4>) -> Tensor<4> + 'a>;
 
 impl Backbone {
+    /// The entry of its architecture in [`ARCHITECTURES`](super::ARCHITECTURES).
+    pub fn architecture(&self) -> &'static Architecture {
+        architecture::entry(match self {
+            Self::Mlp(_) => "mlp",
+            Self::ConvNet(_) => "conv_net",
+            Self::Resnet(_) => "resnet",
+        })
+    }
+
     /// The pieces from the images `[B, C, H, W]` to what [`finish`](Self::finish) takes: blocks
     /// whose activations can be computed again one at a time.
     pub fn segments(&self) -> Vec<Segment<'_>> {
@@ -144,6 +114,7 @@ impl Backbone {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ARCHITECTURES;
     use super::*;
 
     #[test]

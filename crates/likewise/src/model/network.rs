@@ -11,6 +11,7 @@ use super::linear::Linear;
 use super::normalize::l2_normalize;
 use super::pooling::Pooling;
 use super::precision::Precision;
+use super::pretrained::Fit;
 use super::state::{self, StateDict};
 use crate::error::{Error, Result};
 
@@ -34,6 +35,13 @@ pub struct NetworkConfig {
     /// How a feature map becomes a feature vector.
     #[serde(default)]
     pub pooling: Pooling,
+    /// Whether training starts from published weights, which `weights` or the option `--weights`
+    /// then has to name.
+    #[serde(default)]
+    pub pretrained: bool,
+    /// The file of these weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
 }
 
 fn default_embedding_dim() -> usize {
@@ -53,7 +61,29 @@ impl NetworkConfig {
             normalize: default_normalize(),
             frozen_batch_norm: false,
             pooling: Pooling::default(),
+            pretrained: false,
+            weights: None,
         }
+    }
+
+    /// Refuses to start without the weights that [`pretrained`](Self::pretrained) asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] with the file needed and the option that takes it.
+    pub fn check_weights_named(&self) -> Result<()> {
+        if !self.pretrained || self.weights.is_some() {
+            return Ok(());
+        }
+        let architecture = self.backbone.architecture();
+        let file = architecture
+            .weights
+            .map_or("a file of them", |weights| weights.file);
+        Err(Error::Weights(format!(
+            "the recipe starts from pretrained weights (model.pretrained = true), but names no file: \
+             --weights FILE takes {file}; `likewise weights import` makes a file of another source \
+             (see the chapter on weights). --set model.pretrained=false starts from scratch"
+        )))
     }
 
     /// Checks the configuration for images `[channels, height, width]` and returns the dimension
@@ -71,23 +101,29 @@ impl NetworkConfig {
         let architecture = self.backbone.architecture();
         let unused = [
             (
-                self.frozen_batch_norm,
+                self.frozen_batch_norm && !architecture.batch_norm,
                 "frozen_batch_norm = true",
                 "batch normalisation",
             ),
             (
-                self.pooling != Pooling::Average,
+                self.pooling != Pooling::Average && !architecture.feature_map,
                 "pooling = \"average_max\"",
                 "feature map to pool",
             ),
         ];
         for (set, setting, lacking) in unused {
-            if set && !architecture.convolutional {
+            if set {
                 let name = architecture.name;
                 return Err(Error::Recipe(format!(
                     "{setting}, but the backbone {name} has no {lacking}; remove it"
                 )));
             }
+        }
+        if let (Some(file), false) = (&self.weights, self.pretrained) {
+            return Err(Error::Recipe(format!(
+                "model.weights = \"{file}\", but model.pretrained = false: set it to true, or remove \
+                 model.weights"
+            )));
         }
         self.backbone.feature_dim(input)
     }
@@ -200,18 +236,46 @@ impl Network {
         self.valid().with_precision(Precision::F32)
     }
 
-    /// Takes over the backbone of a torchvision state dict (see
-    /// [`state::from_torchvision`]). Its classifier is ignored and the head keeps its values.
+    /// How the tensors of a weight file fit the backbone.
+    pub fn fit(&self, weights: &StateDict) -> Fit {
+        let shapes = state::shapes(&self.backbone);
+        Fit::new(weights, &shapes, self.backbone.architecture())
+    }
+
+    /// Takes over the backbone of a published state dict, under its published names. Its
+    /// classifier is ignored and the head keeps its values.
     ///
     /// # Errors
     ///
-    /// [`Error::Weights`] if names or shapes differ; nothing is loaded then.
-    pub fn load_pretrained(&mut self, weights: StateDict) -> Result<()> {
-        let backbone = state::from_torchvision(weights)
-            .into_iter()
-            .filter_map(|(name, data)| Some((name.strip_prefix("backbone.")?.to_owned(), data)))
-            .collect();
-        state::load_state_dict(&mut self.backbone, &backbone)
+    /// [`Error::Weights`] if names or shapes differ, with all of them; nothing is loaded then.
+    pub fn load_pretrained(&mut self, mut weights: StateDict) -> Result<()> {
+        let fit = self.fit(&weights);
+        fit.require()?;
+        for name in &fit.leftovers {
+            weights.remove(name);
+        }
+        state::load_state_dict(&mut self.backbone, &weights)
+    }
+
+    /// As [`load_pretrained`](Self::load_pretrained), with the classifier as the head: the whole
+    /// network as it was published. Its embeddings are the logits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Weights`] also if there is no classifier, or one of another shape than the head's.
+    pub fn load_classifier(&mut self, weights: StateDict) -> Result<()> {
+        let mut head = StateDict::new();
+        if let Some(published) = &self.backbone.architecture().weights {
+            for part in ["weight", "bias"] {
+                let data = weights.get(&format!("{}.{part}", published.classifier));
+                head.extend(data.map(|data| (part.to_owned(), data.clone())));
+            }
+        }
+        let mut network = self.clone();
+        network.load_pretrained(weights)?;
+        state::load_state_dict(&mut network.head, &head)?;
+        *self = network;
+        Ok(())
     }
 }
 

@@ -99,18 +99,23 @@ impl ModuleVisitor for Reader {
 /// [`Error::Weights`] naming what is missing, unexpected or of another shape; `module` is
 /// unchanged then.
 pub fn load_state_dict<M: Module>(module: &mut M, state: &StateDict) -> Result<()> {
-    let mut shapes = Shapes {
-        path: ModulePath::default(),
-        found: BTreeMap::new(),
-    };
-    module.visit(&mut shapes);
-    check(&shapes.found, state)?;
+    check(&shapes(module), state)?;
     let mut writer = Writer {
         path: ModulePath::default(),
         state,
     };
     *module = module.clone().map(&mut writer);
     Ok(())
+}
+
+/// The shape of every float parameter and running statistic of `module` by name.
+pub fn shapes<M: Module>(module: &M) -> BTreeMap<String, Vec<usize>> {
+    let mut shapes = Shapes {
+        path: ModulePath::default(),
+        found: BTreeMap::new(),
+    };
+    module.visit(&mut shapes);
+    shapes.found
 }
 
 struct Shapes {
@@ -221,19 +226,6 @@ fn list(problem: &str, names: &[String]) -> Option<String> {
     })
 }
 
-/// Renames a torchvision ResNet's state dict to this crate's names: `fc.…` becomes `head.…`,
-/// everything else goes below `backbone.`, and the counters `num_batches_tracked` are dropped.
-pub fn from_torchvision(weights: StateDict) -> StateDict {
-    weights
-        .into_iter()
-        .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
-        .map(|(name, data)| match name.strip_prefix("fc.") {
-            Some(rest) => (format!("head.{rest}"), data),
-            None => (format!("backbone.{name}"), data),
-        })
-        .collect()
-}
-
 /// The bytes of a safetensors file that holds `state`, with `metadata` in its header.
 ///
 /// # Errors
@@ -287,6 +279,19 @@ pub fn from_safetensors(bytes: &[u8]) -> Result<StateDict> {
             Ok((name.to_owned(), data))
         })
         .collect()
+}
+
+/// The words in the header of a safetensors file.
+///
+/// # Errors
+///
+/// [`Error::Weights`] if the bytes are not such a file.
+pub fn safetensors_metadata(bytes: &[u8]) -> Result<BTreeMap<String, String>> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| {
+        Error::Weights(format!("this is not a readable safetensors file: {error}"))
+    })?;
+    let words = header.metadata().clone().unwrap_or_default();
+    Ok(words.into_iter().collect())
 }
 
 const DTYPES: [(DType, Dtype); 12] = [

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 impl Recipe {
     /// Refuses values outside their range and combinations that cannot be run, naming the keys.
     pub fn validate(&self) -> Result<()> {
-        self.check_data()?;
+        self.data.validate()?;
         self.sampler.validate()?;
         self.optimizer.validate()?;
         self.objective.validate()?;
@@ -39,55 +39,6 @@ impl Recipe {
             return Err(Error::Recipe(format!(
                 "name = \"{}\" cannot be a folder name: use letters, digits, - and _",
                 self.name
-            )));
-        }
-        Ok(())
-    }
-
-    fn check_data(&self) -> Result<()> {
-        let data = &self.data;
-        if !(8..=1024).contains(&data.image_size) {
-            return Err(Error::Recipe(format!(
-                "data.image_size = {}: between 8 and 1024",
-                data.image_size
-            )));
-        }
-        if data.resize() < data.image_size {
-            return Err(Error::Recipe(format!(
-                "data.resize = {} is smaller than data.image_size = {}: the centre crop would not \
-                 fit",
-                data.resize, data.image_size
-            )));
-        }
-        let [smallest, largest] = data.crop_area;
-        if !(smallest > 0.0 && smallest <= largest && largest <= 1.0) {
-            return Err(Error::Recipe(format!(
-                "data.crop_area = [{smallest}, {largest}]: two fractions, 0 < smallest ≤ largest ≤ 1"
-            )));
-        }
-        if !(0.0..=1.0).contains(&data.flip) {
-            return Err(Error::Recipe(format!(
-                "data.flip = {}: between 0 and 1",
-                data.flip
-            )));
-        }
-        if data.mean.iter().any(|m| !m.is_finite())
-            || data.std.iter().any(|s| !(s.is_finite() && *s > 0.0))
-        {
-            return Err(Error::Recipe(
-                "data.mean must be finite and data.std positive".into(),
-            ));
-        }
-        let split = data.split;
-        let fractions = [split.train, split.validation];
-        if fractions.iter().any(|f| !(0.0..=1.0).contains(f))
-            || split.train <= 0.0
-            || split.train + split.validation >= 1.0
-        {
-            return Err(Error::Recipe(format!(
-                "data.split = {{ train = {}, validation = {} }}: fractions of the classes, train \
-                 above 0 and both together below 1 (the rest is the test split)",
-                split.train, split.validation
             )));
         }
         Ok(())

@@ -98,6 +98,13 @@ impl Layers {
         Ok(())
     }
 
+    /// The value at a dotted path, if one is stated.
+    pub fn value(&self, path: &[&str]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        let value = self.table.get(*first)?;
+        rest.iter().try_fold(value, |value, key| value.get(*key))
+    }
+
     /// Interprets the layers: types checked, unknown keys refused with the nearest known one, values
     /// that follow from others filled in.
     pub fn into_recipe(self) -> Result<Recipe> {

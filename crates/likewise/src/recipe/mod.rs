@@ -3,12 +3,14 @@
 //! trainer never meets an impossible combination.
 
 mod check;
+mod data;
 mod layers;
 mod resolve;
 mod settings;
 
-pub use layers::{Layers, ReadBase, parse_assignment};
-pub use settings::{
-    Augmentation, DataSettings, EarlyStopping, EvaluationSettings, OnBadImage, Protocol, Recipe,
-    SplitFractions, TrainSettings,
+pub use data::{
+    Augmentation, DataSettings, OnBadImage, SplitFractions, ValidationSettings, ValidationTake,
+    ValidationUnit,
 };
+pub use layers::{Layers, ReadBase, parse_assignment};
+pub use settings::{EarlyStopping, EvaluationSettings, Protocol, Recipe, TrainSettings};

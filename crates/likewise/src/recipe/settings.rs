@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::DataSettings;
 use crate::metric::{MetricName, MetricSet};
 use crate::miner::MinerConfig;
 use crate::model::{NetworkConfig, Precision};
@@ -53,112 +54,6 @@ pub struct Recipe {
     /// Metrics and when to compute them.
     #[serde(default)]
     pub evaluation: EvaluationSettings,
-}
-
-/// The `[data]` table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataSettings {
-    /// `emoji` (embedded), or the path of a folder of class folders, a CSV file or tar shards.
-    pub source: String,
-    /// Side of the square images the network sees, in pixels.
-    pub image_size: usize,
-    /// Length of the shorter side before the centre crop of evaluation; 0 means
-    /// image_size · 256/224, the ratio of the papers.
-    pub resize: usize,
-    /// Training augmentation.
-    pub augmentation: Augmentation,
-    /// Smallest and largest area of a random crop, as fractions of the image.
-    pub crop_area: [f32; 2],
-    /// Probability of mirroring a training image.
-    pub flip: f32,
-    /// Mean of each channel (R, G, B), subtracted after scaling to [0, 1].
-    pub mean: [f32; 3],
-    /// Standard deviation of each channel, divided by.
-    pub std: [f32; 3],
-    /// What to do with a file that cannot be decoded.
-    pub on_bad_image: OnBadImage,
-    /// Fractions of the classes in each split, when the data comes without one.
-    pub split: SplitFractions,
-    /// Seed of that split, apart from the run's seed so that runs stay comparable.
-    pub split_seed: u64,
-}
-
-impl Default for DataSettings {
-    fn default() -> Self {
-        Self {
-            source: "emoji".into(),
-            image_size: 224,
-            resize: 0,
-            augmentation: Augmentation::Base,
-            crop_area: [0.08, 1.0],
-            flip: 0.5,
-            mean: [0.485, 0.456, 0.406],
-            std: [0.229, 0.224, 0.225],
-            on_bad_image: OnBadImage::Fail,
-            split: SplitFractions::default(),
-            split_seed: 0,
-        }
-    }
-}
-
-impl DataSettings {
-    /// Length of the shorter side before the centre crop of evaluation.
-    pub fn resize(&self) -> usize {
-        if self.resize == 0 {
-            (self.image_size * 256 + 112) / 224
-        } else {
-            self.resize
-        }
-    }
-}
-
-/// Training augmentations (Roth et al. 2020, supplementary; each ends with the same
-/// normalisation).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Augmentation {
-    /// The evaluation transform, unaltered.
-    None,
-    /// Random resized crop and mirroring.
-    #[default]
-    Base,
-    /// Base with random greyscale and colour jitter.
-    Adv,
-    /// Base at 256/224 of the size.
-    Big,
-    /// Resize, random crop without change of scale, and mirroring.
-    Red,
-}
-
-/// What to do with a file that cannot be decoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnBadImage {
-    /// Stop with an error that names the file.
-    #[default]
-    Fail,
-    /// Use another image of the class and count the file in the report.
-    Skip,
-}
-
-/// Fractions of the classes in each split; the rest is the test split.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SplitFractions {
-    /// Fraction of the classes trained on.
-    pub train: f64,
-    /// Fraction of the classes that choose the epoch.
-    pub validation: f64,
-}
-
-impl Default for SplitFractions {
-    fn default() -> Self {
-        Self {
-            train: 0.4,
-            validation: 0.1,
-        }
-    }
 }
 
 /// Which classes choose the epoch that is reported.

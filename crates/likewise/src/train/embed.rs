@@ -25,7 +25,7 @@ pub async fn embed_split(
     while let Some(done) = embedding.advance(Some(network), device, source).await? {
         progress(done);
     }
-    Ok(embedding.embedded)
+    Ok(Arc::unwrap_or_clone(embedding.into_embedded(source)))
 }
 
 /// A split being embedded.
@@ -85,7 +85,11 @@ impl Embedding {
     }
 
     /// What was embedded.
-    pub(super) fn into_embedded(self) -> Arc<EmbeddedSplit> {
+    pub(super) fn into_embedded(mut self, source: &dyn BatchSource) -> Arc<EmbeddedSplit> {
+        let rows = &self.embedded.rows;
+        self.embedded.gallery = source
+            .gallery(self.split)
+            .map(|gallery| rows.iter().map(|&row| gallery[row]).collect());
         Arc::new(self.embedded)
     }
 }

@@ -7,7 +7,8 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Best, CheckpointState, Observation, Observed, Split};
-use crate::metric::MetricValues;
+use crate::Result;
+use crate::metric::{self, ClassValues, MetricSet, MetricValues, Side};
 
 /// What was evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,73 @@ pub struct EmbeddedSplit {
     pub labels: Vec<u32>,
     /// Place of each row in its split: images that could not be decoded are left out.
     pub rows: Vec<usize>,
+    /// Whether each row is searched (gallery) or asks (query); none when every row does both.
+    pub gallery: Option<Vec<bool>>,
+}
+
+impl EmbeddedSplit {
+    /// The rows that ask and those that are searched, where they are different ones.
+    pub fn queries_and_gallery(&self) -> Option<(Self, Self)> {
+        let gallery = self.gallery.as_ref()?;
+        let part = |wanted: bool| {
+            let mut part = Self {
+                dim: self.dim,
+                ..Self::default()
+            };
+            let rows = self.values.chunks_exact(self.dim.max(1)).zip(gallery);
+            for (row, (values, _)) in rows
+                .enumerate()
+                .filter(|(_, (_, searched))| **searched == wanted)
+            {
+                part.values.extend_from_slice(values);
+                part.labels.push(self.labels[row]);
+                part.rows.push(self.rows[row]);
+            }
+            part
+        };
+        Some((part(false), part(true)))
+    }
+
+    /// Metrics of the split, and its retrieval metrics class by class. Where queries and gallery
+    /// are different rows, retrieval metrics are of the queries in the gallery, and all others of
+    /// all rows together.
+    ///
+    /// # Errors
+    /// As [`metric::evaluate`] and [`metric::evaluate_query_gallery`].
+    pub fn evaluate(
+        &self,
+        requested: &MetricSet,
+        seed: u64,
+    ) -> Result<(MetricValues, ClassValues)> {
+        let whole = |requested: &MetricSet| {
+            metric::evaluate_by_class(&self.values, self.dim, &self.labels, requested, seed)
+        };
+        let Some((queries, gallery)) = self.queries_and_gallery() else {
+            return whole(requested);
+        };
+        let part = |retrieval: bool| -> MetricSet {
+            let names = requested.iter();
+            names
+                .filter(|name| name.is_retrieval() == retrieval)
+                .collect()
+        };
+        let (mut values, classes) =
+            metric::evaluate_query_gallery(queries.side(), gallery.side(), &part(true))?;
+        let (rest, _) = whole(&part(false))?;
+        values.scalars.extend(rest.scalars);
+        values.arrays.extend(rest.arrays);
+        values.notes.extend(rest.notes);
+        Ok((values, classes))
+    }
+
+    /// All rows as one side of a search.
+    pub fn side(&self) -> Side<'_> {
+        Side {
+            embeddings: &self.values,
+            dim: self.dim,
+            labels: &self.labels,
+        }
+    }
 }
 
 /// One optimizer step.

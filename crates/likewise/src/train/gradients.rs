@@ -40,6 +40,13 @@ impl ParameterGradients {
         }
     }
 
+    /// Paths and gradients, in the order of paths.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor<1>)> {
+        self.0
+            .iter()
+            .map(|(path, gradient)| (path.as_str(), gradient))
+    }
+
     /// Multiplies all gradients with `factor`, `[1]`.
     pub fn scale(&mut self, factor: &Tensor<1>) {
         for gradient in self.0.values_mut() {

@@ -125,6 +125,13 @@ pub trait BatchSource {
     /// Class of every image of a split, in dataset order; training classes are 0..C.
     fn labels(&self, split: Split) -> &[u32];
 
+    /// Whether each image of a split is searched (gallery) or asks (query), in dataset order; none
+    /// when every image does both.
+    fn gallery(&self, split: Split) -> Option<&[bool]> {
+        let _ = split;
+        None
+    }
+
     /// Begins a pass; an unfinished one is abandoned.
     fn begin(&mut self, pass: Pass) -> Result<()>;
 

@@ -1,7 +1,8 @@
 //! Queries against a separate gallery.
 
 use likewise::Error;
-use likewise::metric::{MetricSet, Side, evaluate_query_gallery};
+use likewise::metric::{MetricSet, Side, evaluate, evaluate_query_gallery};
+use likewise::train::EmbeddedSplit;
 
 use crate::data::RandomSplit;
 use crate::degenerate::everything;
@@ -200,4 +201,45 @@ fn impossible_input_names_its_side() {
         error.to_string().contains("`nmi` describes one set"),
         "{error}"
     );
+}
+
+#[test]
+fn a_split_with_a_gallery_is_searched_there_and_described_as_a_whole() {
+    let rows = [
+        [0.0f32, 1.0],
+        [0.1, 0.9],
+        [1.0, 0.0],
+        [0.9, 0.2],
+        [0.0, 0.8],
+        [0.7, 0.1],
+    ];
+    let split = EmbeddedSplit {
+        values: rows.concat(),
+        dim: 2,
+        labels: vec![0, 0, 1, 1, 1, 0],
+        rows: (0..6).collect(),
+        gallery: Some(vec![false, true, false, true, true, true]),
+    };
+    let (queries, gallery) = split.queries_and_gallery().unwrap();
+    assert_eq!(
+        (queries.rows.as_slice(), gallery.rows.as_slice()),
+        (&[0, 2][..], &[1, 3, 4, 5][..])
+    );
+    let names = |names: &[&str]| MetricSet::parse(names).unwrap();
+    let (values, _) = split
+        .evaluate(&names(&["recall@1", "nmi", "dists@intra"]), 3)
+        .unwrap();
+    let (searched, _) =
+        evaluate_query_gallery(queries.side(), gallery.side(), &names(&["recall@1"])).unwrap();
+    let described = names(&["nmi", "dists@intra"]);
+    let whole = evaluate(&split.values, 2, &split.labels, &described, 3).unwrap();
+    for (name, value) in searched.scalars.iter().chain(&whole.scalars) {
+        assert_eq!(values.scalars.get(name), Some(value), "{name}");
+    }
+    assert_eq!(values.scalars.len(), 3);
+    let alone = EmbeddedSplit {
+        gallery: None,
+        ..split
+    };
+    assert!(alone.queries_and_gallery().is_none());
 }

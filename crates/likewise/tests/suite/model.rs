@@ -11,9 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use likewise::model::batch_norm::BatchNorm2d;
 use likewise::model::conv::Conv2dConfig;
 use likewise::model::init::{ParameterSource, parameter_id};
-use likewise::model::state::{
-    self, from_safetensors, from_torchvision, load_state_dict, to_safetensors,
-};
+use likewise::model::state::{self, from_safetensors, load_state_dict, to_safetensors};
 use likewise::model::{
     Backbone, BackboneConfig, ConvNetConfig, MlpConfig, Network, NetworkConfig, Pooling,
     ResnetConfig, StateDict, assign_ids, l2_normalize,
@@ -154,7 +152,7 @@ fn fixture_network(device: &Device) -> Network {
     let image = size(&manifest["image_size"]);
     let mut network = config.init(0, [3, image, image], device).unwrap();
     let weights = fixture_weights(manifest["weights"].as_str().unwrap());
-    load_state_dict(&mut network, &from_torchvision(weights)).unwrap();
+    load_state_dict(&mut network, &own_names(weights)).unwrap();
     network
 }
 
@@ -240,9 +238,21 @@ fn gradients_by_name<M: Module>(
         .collect()
 }
 
+/// A whole torchvision ResNet, classifier included, as a network of this crate.
+fn own_names(weights: StateDict) -> StateDict {
+    weights
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
+        .map(|(name, data)| match name.strip_prefix("fc.") {
+            Some(rest) => (format!("head.{rest}"), data),
+            None => (format!("backbone.{name}"), data),
+        })
+        .collect()
+}
+
 /// The name in this crate of a fixture's parameter.
 fn own_name(torchvision: &str) -> String {
-    from_torchvision([(torchvision.to_owned(), TensorData::zeros::<f32, _>([1]))].into())
+    own_names([(torchvision.to_owned(), TensorData::zeros::<f32, _>([1]))].into())
         .into_keys()
         .next()
         .unwrap()
@@ -335,7 +345,7 @@ fn golden_resnet_adam(device: &Device) {
         2e-5,
     );
     let state = state_dict(&network);
-    for (name, data) in from_torchvision(fixture_weights(
+    for (name, data) in own_names(fixture_weights(
         manifest("backbone")["weights"].as_str().unwrap(),
     )) {
         assert!(

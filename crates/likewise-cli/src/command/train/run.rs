@@ -1,6 +1,7 @@
 //! Pulls the trainer and turns its events into progress, records and files.
 
 use anyhow::Result;
+use likewise::model::Pretrained;
 use likewise::recipe::Recipe;
 use likewise::train::Trainer;
 
@@ -21,9 +22,10 @@ pub enum Ending {
     Interrupted,
 }
 
-/// Trains from the beginning or from the folder's last checkpoint.
+/// Trains from the beginning, the backbone starting from `weights`, or from the folder's last checkpoint.
 pub fn train(
     recipe: &Recipe,
+    weights: Option<Pretrained>,
     device: &Chosen,
     source: &mut LoaderSource,
     folder: &mut RunFolder,
@@ -32,7 +34,13 @@ pub fn train(
 ) -> Result<Ending> {
     let mut trainer = match folder.load()? {
         Some(state) => Trainer::resume(recipe, source, &device.device, state)?,
-        None => Trainer::new(recipe, source, &device.device)?,
+        None => {
+            let mut trainer = Trainer::new(recipe, source, &device.device)?;
+            if let Some(weights) = weights {
+                trainer.load_pretrained(weights)?;
+            }
+            trainer
+        }
     };
     if trainer.progress().finished {
         say("this run is complete; nothing is left to do");
