@@ -25,7 +25,7 @@ pub async fn embed_split(
     while let Some(done) = embedding.advance(Some(network), device, source).await? {
         progress(done);
     }
-    Ok(embedding.embedded)
+    Ok(Arc::unwrap_or_clone(embedding.into_embedded(source)))
 }
 
 /// A split being embedded.
