@@ -6,6 +6,7 @@ mod conv;
 mod conv_finish;
 mod gram;
 mod log_sum_exp;
+mod max_pool;
 mod miner;
 mod model;
 mod objective;
@@ -28,6 +29,7 @@ fn main() {
         conv_finish::cases(),
         gram::cases(),
         log_sum_exp::cases(),
+        max_pool::cases(),
         miner::cases(),
         model::cases(),
         objective::cases(),
