@@ -21,3 +21,4 @@ mod support;
 mod toy;
 mod trackers;
 mod train;
+mod weights;
