@@ -237,6 +237,9 @@ pub struct Recipes {
     /// Print the full text of this recipe instead of the list.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+    /// With a name: print every setting, those of the recipes it extends included.
+    #[arg(long, requires = "name")]
+    pub resolved: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -409,6 +412,21 @@ pub struct BenchTrain {
     /// Recipe whose step is measured.
     #[arg(long, value_name = "FILE", default_value = "emoji")]
     pub config: String,
+    /// Backbone instead of the recipe's: resnet50 (at 224 px, BatchNorm fixed), conv_net, mlp ...
+    #[arg(long, value_name = "NAME")]
+    pub arch: Option<String>,
+    /// Objective instead of the recipe's, with a miner that it takes.
+    #[arg(long, value_name = "NAME")]
+    pub objective: Option<String>,
+    /// Images in a batch (sampler.batch_size).
+    #[arg(long, value_name = "B")]
+    pub batch: Option<usize>,
+    /// Side of the images in pixels (data.image_size).
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<usize>,
+    /// Precision of the backbone: f32, f16 or bf16 (train.precision).
+    #[arg(long, value_name = "TYPE")]
+    pub precision: Option<String>,
     /// Override a setting of the recipe; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,

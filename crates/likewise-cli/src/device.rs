@@ -5,6 +5,6 @@ mod choice;
 mod self_check;
 mod settings;
 
-pub use adapters::adapters;
+pub use adapters::{Kind, adapters};
 pub use choice::{Chosen, choose};
 pub use self_check::{Check, self_check};

@@ -7,6 +7,8 @@ use likewise::metric::MetricValues;
 use likewise::train::{Baselines, Best, Observed, Split, Subject};
 use serde::{Deserialize, Serialize};
 
+use crate::memory::MemoryUse;
+
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -113,6 +115,14 @@ pub enum Record {
         /// Batch that comes next.
         batch: u32,
     },
+    /// What the run took of memory.
+    Memory {
+        /// What was estimated before the first step, on the device.
+        estimated_bytes: u64,
+        /// The most that was held.
+        #[serde(flatten)]
+        used: MemoryUse,
+    },
     /// The result; the last line.
     Finished {
         /// Protocol of model selection.
@@ -188,6 +198,19 @@ impl History {
     pub fn evaluations(&self) -> BTreeMap<(Split, u32, &'static str), &MetricValues> {
         let timed = self.timed_evaluations().into_iter();
         timed.map(|(key, (metrics, _))| (key, metrics)).collect()
+    }
+
+    /// What the run was estimated to take of memory, in bytes, and what it took.
+    pub fn memory(&self) -> Option<(u64, MemoryUse)> {
+        let found = self.records.iter().rev();
+        let mut found = found.filter_map(|record| match record {
+            Record::Memory {
+                estimated_bytes,
+                used,
+            } => Some((*estimated_bytes, *used)),
+            _ => None,
+        });
+        found.next()
     }
 
     /// Warnings, each once.
@@ -276,6 +299,7 @@ pub fn subject_name(subject: Subject) -> &'static str {
     match subject {
         Subject::Untrained => "untrained",
         Subject::RawPixels => "raw_pixels",
+        Subject::PretrainedFeatures => "pretrained_features",
         Subject::Training => "training",
         Subject::Selected => "selected",
         Subject::MemoryBank => "memory_bank",

@@ -1,5 +1,5 @@
 //! Time of a training step and of an evaluation pass of ResNet50 with frozen BatchNorm on the
-//! processor: `resnet_step BATCH SIZE [REPEATS]`. Prints one JSON object.
+//! processor, for `benches/compare_resnet50.py`: `resnet_step BATCH SIZE [REPEATS]`.
 
 use std::time::Instant;
 
@@ -57,8 +57,17 @@ fn main() {
         ParameterGradients::of(&network, loss.backward());
     }));
     println!(
-        "{{\"batch\": {batch}, \"size\": {size}, \"forward_ms\": {:.1}, \"step_ms\": {:.1}}}",
+        "{{\"forward_ms\": {:.1}, \"step_ms\": {:.1}, \"peak_mib\": {}}}",
         1e3 * forward,
-        1e3 * step
+        1e3 * step,
+        peak_mib()
     );
+}
+
+/// The largest resident memory of this process so far, where Linux says it.
+fn peak_mib() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    kib.unwrap_or(0) / 1024
 }

@@ -27,12 +27,18 @@ pub struct Need {
 /// Names what reads back what the trackers write.
 const TRACKERS: &str = "crates/xtask/trackers.txt";
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 8] = [
     Need {
         what: "a Vulkan adapter (a software one will do)",
         without: "the tests on a WGSL device are",
         present: has_adapter,
         install: || debian(&["mesa-vulkan-drivers", "libvulkan1"]),
+    },
+    Need {
+        what: "nasm, an assembler",
+        without: "the vector code of the JPEG library is",
+        present: || !cfg!(target_arch = "x86_64") || shell::find("nasm").is_some(),
+        install: || debian(&["nasm"]),
     },
     Need {
         what: "a compiler for wasm32",

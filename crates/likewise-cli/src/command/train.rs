@@ -3,6 +3,7 @@
 mod report;
 mod run;
 mod session;
+mod smoke;
 mod start;
 mod summary;
 
@@ -12,13 +13,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use likewise::recipe::{Layers, Recipe};
+use likewise::recipe::Recipe;
+use likewise::train::Split;
 use toml::Value;
 
 use crate::args::{BadImage, Train};
 use crate::device::{Chosen, choose};
 use crate::environment::Environment;
 use crate::interrupt::Interrupt;
+use crate::memory::forecast;
 use crate::progress::say;
 use crate::run_folder::{RunFolder, differences};
 use crate::source::{LoaderSource, dataset_name, locate};
@@ -36,9 +39,12 @@ pub fn run(options: &Train) -> Result<ExitCode> {
     let folder = run_folder(options, &recipe);
     // Data before device: a wrong path should not wait for a GPU to open.
     let mut source = LoaderSource::open(&recipe, options.workers)?;
-    let (mut folder, recipe) = open(options, &folder, recipe, &start)?;
     let device = choose(&options.device)?;
+    let classes = source.class_names(Split::Train).len();
+    let forecast = forecast::check(&recipe, classes, &device)?;
+    let (mut folder, recipe) = open(options, &folder, recipe, &start)?;
     announce(&recipe, &device, &source, &folder);
+    forecast.say();
     let used = match &start.weights {
         Some(weights) => weights.used(&recipe),
         None => environment::weights_of(folder.path())?,
@@ -86,7 +92,7 @@ fn recipe(options: &Train) -> Result<(Recipe, Start)> {
         layers.set(assignment)?;
     }
     if options.smoke {
-        shrink(&mut layers)?;
+        smoke::shrink(&mut layers, options.weights.is_some())?;
     }
     let mut put = |path: &[&str], value: Value| -> Result<()> {
         let path: Vec<String> = path.iter().map(ToString::to_string).collect();
@@ -124,19 +130,6 @@ fn recipe(options: &Train) -> Result<(Recipe, Start)> {
     let recipe = layers.into_recipe()?;
     start.check(options, &recipe)?;
     Ok((recipe, start))
-}
-
-/// `--smoke`: one epoch of small batches; every part still runs.
-fn shrink(layers: &mut Layers) -> Result<()> {
-    for assignment in [
-        "train.epochs=1",
-        "sampler.batch_size=16",
-        "data.image_size=32",
-        "data.resize=0",
-    ] {
-        layers.set(assignment)?;
-    }
-    Ok(())
 }
 
 fn run_folder(options: &Train, recipe: &Recipe) -> PathBuf {

@@ -36,6 +36,8 @@ pub struct Adapter {
     pub graphics_api: WgpuBackend,
     /// Driver and its version.
     pub driver: String,
+    /// Bytes of its own memory, if its driver says.
+    pub memory: Option<u64>,
     /// Largest single buffer a kernel may see, in bytes.
     pub max_buffer_binding: u64,
     /// Largest number of invocations in a workgroup.
@@ -101,7 +103,9 @@ fn adapters_on(interface: wgpu::Backends) -> Vec<Adapter> {
             wgpu::DeviceType::Other => Kind::Unknown,
         };
         let index = found.iter().filter(|other| other.kind == kind).count();
+        let memory = own_memory(&adapter);
         found.push(Adapter {
+            memory,
             name: info.name,
             kind,
             index,
@@ -121,4 +125,25 @@ fn adapters_on(interface: wgpu::Backends) -> Vec<Adapter> {
         });
     }
     found
+}
+
+/// Size of the largest heap that is the adapter's own. wgpu does not tell; Vulkan does.
+#[expect(
+    unsafe_code,
+    reason = "the handles are used while the adapter that owns them is alive, and only asked for numbers"
+)]
+fn own_memory(adapter: &wgpu::Adapter) -> Option<u64> {
+    const DEVICE_LOCAL: u32 = 1;
+    // SAFETY: nothing is destroyed through the handles, and `vulkan` keeps them alive.
+    let heaps = unsafe {
+        let vulkan = adapter.as_hal::<wgpu::hal::api::Vulkan>()?;
+        let instance = vulkan.shared_instance().raw_instance();
+        instance.get_physical_device_memory_properties(vulkan.raw_physical_device())
+    };
+    let heaps = heaps
+        .memory_heaps
+        .iter()
+        .take(heaps.memory_heap_count as usize);
+    let own = heaps.filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0);
+    own.map(|heap| heap.size).max()
 }

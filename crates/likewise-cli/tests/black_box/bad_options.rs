@@ -61,10 +61,10 @@ fn a_probability_above_one_is_refused() {
 }
 
 #[test]
-fn an_unknown_recipe_is_refused_with_the_known_ones() {
+fn an_unknown_recipe_is_refused_with_the_way_to_the_list() {
     refused(
         &Place::new().run(&["train", "--config", "cub"]),
-        &["cub", "emoji"],
+        &["cub", "`likewise recipes`"],
     );
 }
 

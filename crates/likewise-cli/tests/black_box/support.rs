@@ -166,7 +166,14 @@ pub fn timeless_events(run: &Path) -> Vec<serde_json::Value> {
     let mut all = events(run);
     for event in &mut all {
         let object = event.as_object_mut().unwrap();
-        for key in ["time", "seconds", "images_per_second", "device"] {
+        for key in [
+            "time",
+            "seconds",
+            "images_per_second",
+            "device",
+            "process_bytes",
+            "device_bytes",
+        ] {
             object.remove(key);
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::architecture::{self, Architecture};
 use super::conv_net::{ConvNet, ConvNetConfig};
+use super::cost::Trace;
 use super::init::ParameterSource;
 use super::mlp::{Mlp, MlpConfig};
 use super::pooling::Pooling;
@@ -50,6 +51,15 @@ impl BackboneConfig {
             Self::Mlp(config) => config.feature_dim(input),
             Self::ConvNet(config) => config.feature_dim(input),
             Self::Resnet(config) => config.feature_dim(),
+        }
+    }
+
+    /// Follows an image `[channels, height, width]` through its layers.
+    pub(super) fn trace(&self, input: [usize; 3], trace: &mut Trace) {
+        match self {
+            Self::Mlp(config) => config.trace(input, trace),
+            Self::ConvNet(config) => config.trace(input, trace),
+            Self::Resnet(config) => config.trace(input, trace),
         }
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::backbone::Segment;
 use super::batch_norm::BatchNorm2d;
 use super::conv::{Conv2d, Conv2dConfig};
+use super::cost::Trace;
 use super::init::ParameterSource;
 use crate::error::{Error, Result};
 
@@ -78,6 +79,22 @@ impl ConvNetConfig {
     fn pooled_stages(&self) -> usize {
         self.pooled_stages
             .unwrap_or(self.channels.len().saturating_sub(1))
+    }
+
+    pub(super) fn trace(&self, input: [usize; 3], trace: &mut Trace) {
+        let mut shape = input;
+        for (stage, &output) in self.channels.iter().enumerate() {
+            for position in 1..=self.convolutions_per_stage {
+                let pooled =
+                    position == self.convolutions_per_stage && stage < self.pooled_stages();
+                shape = trace.convolution(shape, [output, 3, 1], !pooled);
+                if pooled {
+                    let [channels, height, width] = shape;
+                    shape = trace.fused_max_pool([channels, height / 2, width / 2]);
+                }
+                trace.end_segment(shape);
+            }
+        }
     }
 
     pub(super) fn init(&self, input_channels: usize, source: &ParameterSource) -> ConvNet {

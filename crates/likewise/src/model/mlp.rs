@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use serde::{Deserialize, Serialize};
 
+use super::cost::Trace;
 use super::init::ParameterSource;
 use super::linear::Linear;
 use crate::error::{Error, Result};
@@ -44,6 +45,14 @@ impl MlpConfig {
             .last()
             .copied()
             .unwrap_or_else(|| input.iter().product()))
+    }
+
+    pub(super) fn trace(&self, input: [usize; 3], trace: &mut Trace) {
+        let mut width = input.iter().product();
+        for &output in &self.hidden {
+            trace.linear(width, output);
+            width = output;
+        }
     }
 
     pub(super) fn init(&self, input: [usize; 3], source: &ParameterSource) -> Mlp {

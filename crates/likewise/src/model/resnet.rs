@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::backbone::Segment;
 use super::batch_norm::BatchNorm2d;
 use super::conv::{Conv2d, Conv2dConfig};
+use super::cost::Trace;
 use super::init::ParameterSource;
 use crate::error::{Error, Result};
 
@@ -60,6 +61,32 @@ impl ResnetConfig {
             )));
         }
         Ok(8 * self.width * EXPANSION)
+    }
+
+    pub(super) fn trace(&self, input: [usize; 3], trace: &mut Trace) {
+        let [_, height, width] = trace.convolution(input, [self.width, 7, 2], true);
+        let mut shape = trace.max_pool([self.width, height.div_ceil(2), width.div_ceil(2)]);
+        trace.end_segment(shape);
+        for (stage, &blocks) in self.layers.iter().enumerate() {
+            let planes = self.width << stage;
+            for block in 0..blocks {
+                let stride = if block == 0 && stage > 0 { 2 } else { 1 };
+                let output = planes * EXPANSION;
+                if stride != 1 || shape[0] != output {
+                    trace.convolution(shape, [output, 1, stride], false);
+                }
+                let (first, second) = if self.stride_in_1x1 {
+                    (stride, 1)
+                } else {
+                    (1, stride)
+                };
+                let inside = trace.convolution(shape, [planes, 1, first], true);
+                let inside = trace.convolution(inside, [planes, 3, second], true);
+                shape = trace.convolution(inside, [output, 1, 1], true);
+                trace.addition(shape);
+                trace.end_segment(shape);
+            }
+        }
     }
 
     pub(super) fn init(&self, input_channels: usize, source: &ParameterSource) -> Resnet {

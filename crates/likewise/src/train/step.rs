@@ -10,7 +10,8 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use super::recompute::SegmentInputs;
-use super::{ImageBatch, Learner, Observation, ParameterGradients};
+use super::stage::StageListener;
+use super::{ImageBatch, Learner, Observation, ParameterGradients, Stage};
 use crate::Result;
 use crate::batch::BatchLabels;
 use crate::miner::{Miner, Tuples};
@@ -31,6 +32,8 @@ pub(super) struct Differentiation<'a> {
     pub recompute: bool,
     /// What the loss is scaled with, `[1]`, if it is.
     pub loss_scale: Option<Tensor<1>>,
+    /// Who wants to know when a stage is over.
+    pub listener: &'a StageListener,
     /// Whether to look at more than the loss.
     pub observe: bool,
 }
@@ -55,6 +58,7 @@ impl Differentiation<'_> {
             self.embed_in_chunks(images, &chunks).require_grad()
         } else {
             let pixels = images.take_tensor(&self.device.clone().autodiff());
+            self.listener.ended(Stage::Upload);
             if self.recompute {
                 let (kept, embeddings) = SegmentInputs::run(&self.untracked(), pixels);
                 inputs = Some(kept);
@@ -63,6 +67,7 @@ impl Differentiation<'_> {
                 self.learner.network.forward(pixels).embeddings
             }
         };
+        self.listener.ended(Stage::Forward);
         let (pairwise, labels) = match self.memory {
             Some(memory) => memory.compare(embeddings.clone(), &images.labels),
             None => (
@@ -78,6 +83,7 @@ impl Differentiation<'_> {
             .learner
             .objective
             .forward(&pairwise, &labels, &tuples)?;
+        self.listener.ended(Stage::Loss);
         let mut found = match &self.loss_scale {
             Some(scale) => (loss.clone() * Tensor::from_inner(scale.clone())).backward(),
             None => loss.backward(),
@@ -99,6 +105,7 @@ impl Differentiation<'_> {
         if let Some(scale) = &self.loss_scale {
             gradients.scale(&scale.clone().recip());
         }
+        self.listener.ended(Stage::Backward);
         let switched = tuples.switched_count();
         let observation = self
             .observe

@@ -13,10 +13,12 @@ use super::bank::Bank;
 use super::doctor::Doctor;
 use super::embed::Embedding;
 use super::memories::Memories;
+use super::stage::StageListener;
 use super::step::{Differentiated, Differentiation};
 use super::{
     BatchSource, Best, CheckpointState, EmbeddedSplit, Event, Finished, ImageBatch, Learner,
-    Observation, Observed, Optimizer, ParameterGradients, Pass, Progress, Split, Step, Subject,
+    Observation, Observed, Optimizer, ParameterGradients, Pass, Progress, Split, Stage, Step,
+    Subject,
 };
 use crate::miner::Miner;
 use crate::model::{Pretrained, state};
@@ -62,6 +64,7 @@ pub struct Trainer {
     phase: Phase,
     /// To be given out before anything else is done.
     pending: VecDeque<Event>,
+    listener: StageListener,
     /// Whether the recipe asks for pretrained weights that have not been given yet.
     lacks_weights: bool,
 }
@@ -129,6 +132,7 @@ impl Trainer {
             loss_sum: Tensor::zeros([1], device),
             phase: Phase::Start,
             pending: VecDeque::new(),
+            listener: StageListener::default(),
             lacks_weights: recipe.model.pretrained,
         })
     }
@@ -180,6 +184,12 @@ impl Trainer {
     /// What is being trained.
     pub fn learner(&self) -> &Learner {
         &self.learner
+    }
+
+    /// Tells `listener` from now on whenever a part of a step has been asked of the device, which may
+    /// not have done it by then. In steps of several chunks or batches stages repeat.
+    pub fn listen_to_stages(&mut self, listener: impl Fn(Stage) + 'static) {
+        self.listener = StageListener(Some(Box::new(listener)));
     }
 
     /// Whether the last event was given out.
@@ -360,6 +370,7 @@ impl Trainer {
             gradients.scale(&share);
         }
         self.learner = self.optimizer.step(self.learner.clone(), gradients, factor);
+        self.listener.ended(Stage::Optimizer);
         self.phase = Phase::Batches;
         Ok(Event::Step(Step {
             epoch,
@@ -402,6 +413,7 @@ impl Trainer {
             chunk_size: self.recipe.train.chunk_size,
             recompute: self.recipe.train.gradient_checkpointing,
             loss_scale: self.optimizer.loss_scale(),
+            listener: &self.listener,
             observe: every > 0 && self.progress.batch.is_multiple_of(every),
         };
         differentiation.run(images, &mut self.miner_stream())

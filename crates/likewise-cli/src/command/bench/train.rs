@@ -1,26 +1,60 @@
 //! `likewise bench train`: how many images a second the training step itself takes in, with images
-//! made up in memory so that no decoder is measured.
+//! made up in memory so that no decoder is measured; where its time goes, and how near it comes to what
+//! the device can do.
+
+mod ceiling;
+mod print;
+mod setting;
+mod stopwatch;
+mod synthetic;
 
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use likewise::random::{self, Purpose};
+use burn::tensor::{Device, Tensor};
+use likewise::model::Kept;
 use likewise::recipe::Recipe;
-use likewise::train::{BatchSource, Event, ImageBatch, Pass, Split, Trainer};
-use rand::Rng;
-use serde_json::json;
+use likewise::train::{Event, MemoryEstimate, Stage, Trainer};
 
-use super::{median, use_threads, wait};
+use super::{use_threads, wait};
 use crate::args::BenchTrain;
 use crate::device::choose;
-use crate::memory::Peak;
-use crate::output::outln;
+use crate::memory::{MemoryUse, Peak, forecast};
 use crate::progress::Task;
-use crate::recipes;
+use ceiling::Ceiling;
+use stopwatch::Stopwatch;
+use synthetic::{CLASSES, SyntheticSource};
 
-const CLASSES: usize = 200;
-const IMAGES_PER_CLASS: usize = 8;
-const TEST_IMAGES: u32 = 8;
+/// Steps between read-backs of losses on devices that work on their own: as many as in training.
+const READ_EVERY: usize = 8;
+
+/// What was found.
+#[derive(Debug)]
+struct Measurement {
+    /// Seconds of a step that is left alone, ascending.
+    steps: Vec<f64>,
+    /// Seconds of each stage of a step, in a pass that waits after each.
+    stages: Vec<(Stage, f64)>,
+    /// Bytes at the peak of the undisturbed pass beyond those before it.
+    peak: Option<usize>,
+    /// What was estimated before.
+    estimate: MemoryEstimate,
+    memory: MemoryUse,
+    /// Multiply-adds of one image's forward pass.
+    multiply_adds: u64,
+    ceiling: Ceiling,
+}
+
+impl Measurement {
+    fn median(&self) -> f64 {
+        self.steps[self.steps.len() / 2]
+    }
+
+    /// Operations a second: a multiply-add is two, and a backward pass does each layer's twice.
+    fn flops_per_second(&self, images: usize) -> f64 {
+        6.0 * self.multiply_adds as f64 * images as f64 / self.median()
+    }
+}
 
 /// Measures and prints the median step.
 pub fn run(options: &BenchTrain) -> Result<()> {
@@ -28,140 +62,104 @@ pub fn run(options: &BenchTrain) -> Result<()> {
         bail!("--steps 0: at least 1");
     }
     let threads = use_threads(options.run.threads)?;
-    let mut layers = recipes::read(&options.config)?;
-    let (kinds, others) = recipes::in_order(&options.set);
-    for assignment in kinds.into_iter().chain(others) {
-        layers.set(assignment)?;
-    }
-    let recipe = layers.into_recipe()?;
+    let recipe = setting::recipe(options)?;
     let device = choose(&options.run.device)?;
-    let mut source = SyntheticSource::new(&recipe);
-    let mut trainer = Trainer::new(&recipe, &source, &device.device)?;
+    forecast::check(&recipe, CLASSES, &device)?.say();
+    let estimate = forecast::estimate(&recipe, CLASSES, &device)?;
+    let size = recipe.data.image_size;
+    let cost = recipe.model.cost([3, size, size], Kept::Fused)?;
     let warm_up = options.steps.div_ceil(3);
-    let mut task = Task::new("training steps", (warm_up + options.steps) as u64);
-    let mut seconds = Vec::new();
+    let mut bench = Bench::new(&recipe, &device.device, options.steps + 2 * warm_up)?;
     let peak = Peak::watch(&device.device);
-    let mut begun = Instant::now();
-    while seconds.len() < warm_up + options.steps {
-        match pollster::block_on(trainer.next_event(&mut source))? {
-            Some(Event::Step(step)) => {
-                // Reading the loss waits until the device has done the step.
-                wait(step.loss);
-                seconds.push(begun.elapsed().as_secs_f64());
-                task.update(seconds.len() as u64, "");
-                begun = Instant::now();
+    bench.steps(warm_up)?;
+    let mut steps = bench.steps(options.steps)?;
+    let peak = peak.bytes();
+    steps.sort_by(f64::total_cmp);
+    let stages = bench.stages(warm_up)?;
+    bench.task.finish();
+    let memory = MemoryUse::so_far(&device.device);
+    let found = Measurement {
+        steps,
+        stages,
+        peak,
+        estimate,
+        memory,
+        multiply_adds: cost.multiply_adds,
+        ceiling: ceiling::measure(&device.device, recipe.train.precision),
+    };
+    print::print(&found, &recipe, &device, threads, options.run.json)
+}
+
+/// A training run within its first epoch, so that nothing but steps happens once it has begun.
+struct Bench {
+    source: SyntheticSource,
+    trainer: Trainer,
+    device: Device,
+    task: Task,
+    done: usize,
+}
+
+impl Bench {
+    /// A run of at least `steps` steps.
+    fn new(recipe: &Recipe, device: &Device, steps: usize) -> Result<Self> {
+        let source = SyntheticSource::new(recipe, steps);
+        Ok(Self {
+            trainer: Trainer::new(recipe, &source, device)?,
+            source,
+            device: device.clone(),
+            task: Task::new("training steps", steps as u64),
+            done: 0,
+        })
+    }
+
+    /// Runs up to the end of the next step and returns its loss.
+    fn step(&mut self) -> Result<Tensor<1>> {
+        loop {
+            match pollster::block_on(self.trainer.next_event(&mut self.source))? {
+                Some(Event::Step(step)) => {
+                    self.done += 1;
+                    self.task.update(self.done as u64, "");
+                    return Ok(step.loss);
+                }
+                Some(_) => {}
+                None => bail!("the run ended after {} steps", self.done),
             }
-            Some(_) => begun = Instant::now(),
-            None => bail!("the recipe has too few epochs for {} steps", options.steps),
-        }
-    }
-    task.finish();
-    let peak = peak.bytes().map(|bytes| bytes as f64 / 1e6);
-    let mut measured = seconds.split_off(warm_up);
-    let median = median(&mut measured);
-    let batch = recipe.sampler.batch_size();
-    if options.run.json {
-        let result = json!({
-            "recipe": recipe.name,
-            "device": device,
-            "threads": threads,
-            "batch_size": batch,
-            "image_size": recipe.data.image_size,
-            "median_step_ms": 1e3 * median,
-            "fastest_step_ms": 1e3 * measured[0],
-            "images_per_second": batch as f64 / median,
-            "peak_megabytes": peak,
-        });
-        outln!("{result}");
-    } else {
-        outln!(
-            "{}: {:.0} images/s (median step {:.1} ms, fastest {:.1} ms{}; batch {batch}, {} px, {}, {threads} threads)",
-            recipe.name,
-            batch as f64 / median,
-            1e3 * median,
-            1e3 * measured[0],
-            peak.map_or(String::new(), |peak| format!(", {peak:.0} MB")),
-            recipe.data.image_size,
-            device.name,
-        );
-    }
-    Ok(())
-}
-
-/// Noise images, made once.
-struct SyntheticSource {
-    shape: [usize; 3],
-    train: Vec<u32>,
-    test: Vec<u32>,
-    noise: Vec<f32>,
-    queue: Vec<Vec<u32>>,
-}
-
-impl SyntheticSource {
-    fn new(recipe: &Recipe) -> Self {
-        let size = recipe.data.image_size;
-        let shape = [3, size, size];
-        let largest = recipe
-            .sampler
-            .batch_size()
-            .max(recipe.evaluation.batch_size);
-        let mut rng = random::stream(0, Purpose::Augmentation, 0, 0, 0);
-        let noise = (0..largest * 3 * size * size)
-            .map(|_| rng.random_range(-2.0..2.0))
-            .collect();
-        let images = (CLASSES * IMAGES_PER_CLASS).max(2 * recipe.sampler.batch_size());
-        let classes = CLASSES.max(recipe.sampler.batch_size());
-        let train = (0..images).map(|image| (image % classes) as u32).collect();
-        let test = (0..TEST_IMAGES).map(|image| image / 2).collect();
-        Self {
-            shape,
-            train,
-            test,
-            noise,
-            queue: Vec::new(),
-        }
-    }
-}
-
-impl BatchSource for SyntheticSource {
-    fn image_shape(&self) -> [usize; 3] {
-        self.shape
-    }
-
-    fn labels(&self, split: Split) -> &[u32] {
-        match split {
-            Split::Train => &self.train,
-            Split::Validation => &[],
-            Split::Test => &self.test,
         }
     }
 
-    fn begin(&mut self, pass: Pass) -> likewise::Result<()> {
-        let labels_of =
-            |images: Vec<usize>| images.into_iter().map(|image| self.train[image]).collect();
-        self.queue = match pass {
-            Pass::Training(plan) => plan
-                .batches
-                .clone()
-                .map(|batch| plan.batch(batch).map(labels_of))
-                .collect::<likewise::Result<_>>()?,
-            Pass::Evaluation { .. } => vec![self.test.clone()],
+    /// Seconds of each of `count` steps. Losses are read as in training: on the processor a step is
+    /// done when it returns; elsewhere several are under way, and each counts as their mean.
+    fn steps(&mut self, count: usize) -> Result<Vec<f64>> {
+        let together = match self.device == Device::flex() {
+            true => 1,
+            false => READ_EVERY,
         };
-        self.queue.reverse();
-        Ok(())
+        let mut seconds = Vec::new();
+        while seconds.len() < count {
+            let steps = together.min(count - seconds.len());
+            self.device.sync()?;
+            let begun = Instant::now();
+            for left in (0..steps).rev() {
+                let loss = self.step()?;
+                if left == 0 {
+                    wait(loss);
+                }
+            }
+            let mean = begun.elapsed().as_secs_f64() / steps as f64;
+            seconds.extend(std::iter::repeat_n(mean, steps));
+        }
+        Ok(seconds)
     }
 
-    fn next_batch(&mut self) -> likewise::Result<Option<ImageBatch>> {
-        let Some(labels) = self.queue.pop() else {
-            return Ok(None);
-        };
-        let values = labels.len() * self.shape.iter().product::<usize>();
-        let rows = (0..labels.len()).collect();
-        Ok(Some(ImageBatch {
-            pixels: self.noise[..values].to_vec(),
-            shape: self.shape,
-            labels,
-            rows,
-        }))
+    /// Seconds of each stage, the mean of `count` steps.
+    fn stages(&mut self, count: usize) -> Result<Vec<(Stage, f64)>> {
+        self.device.sync()?;
+        let watch = Stopwatch::attach(&mut self.trainer, &self.device);
+        for _ in 0..count {
+            self.step()?;
+        }
+        let stages = watch.seconds()?;
+        let mean = |(stage, seconds): (Stage, f64)| (stage, seconds / count as f64);
+        Ok(stages.into_iter().map(mean).collect())
     }
 }

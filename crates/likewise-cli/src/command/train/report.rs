@@ -11,11 +11,12 @@ use rand::seq::index::sample;
 
 use crate::environment::Environment;
 use crate::history::{History, Record};
+use crate::memory::gigabytes;
 use crate::output;
 use crate::report::projection::{MAP_LIMIT, project};
 use crate::report::{
     Better, EmbeddingMap, MapPoint, MetricRow, Neighbour, ProgressCurve, Query, Report,
-    SettingGroup, Spectra, TrainingCurve, Unit, render,
+    SettingGroup, Spectra, Start, TrainingCurve, Unit, render,
 };
 use crate::run_folder::read_embeddings;
 use crate::source::LoaderSource;
@@ -58,10 +59,14 @@ pub fn write(
     let report = Report {
         title: format!("{} · seed {}", recipe.name, recipe.seed),
         summary: summary(metrics, baselines, source),
-        settings: settings(recipe, environment, source),
+        settings: settings(recipe, environment, source, history),
         training: training_curves(history),
         progress: progress_curves(history),
         metrics: rows(metrics, baselines),
+        start: match baselines.pretrained_features {
+            Some(_) => Start::PretrainedFeatures,
+            None => Start::RawPixels,
+        },
         protocol: protocol(recipe, epochs),
         queries: queries(&after, recipe.seed, source)?,
         spectrum: Some(spectra(before.as_ref(), &after)?),
@@ -79,13 +84,14 @@ fn summary(metrics: &MetricValues, baselines: &Baselines, source: &LoaderSource)
             .unwrap_or(f64::NAN);
         Unit::Percent.text(value)
     };
+    let (name, start) = baselines.without_training();
     format!(
         "Among {} images of classes the network never saw, the nearest neighbour is of the right class for {} \
-         of them. Before training it was {}; comparing raw pixels gives {}.",
+         of them. Before training it was {}; comparing {name} gives {}.",
         source.labels(Split::Test).len(),
         percent(Some(metrics)),
         percent(baselines.untrained.as_ref()),
-        percent(baselines.raw_pixels.as_ref()),
+        percent(start),
     )
 }
 
@@ -93,6 +99,7 @@ fn settings(
     recipe: &Recipe,
     environment: &Environment,
     source: &LoaderSource,
+    history: &History,
 ) -> Vec<SettingGroup> {
     let group = |title: &str, rows: Vec<(String, String)>| SettingGroup {
         title: title.into(),
@@ -133,6 +140,18 @@ fn settings(
             (
                 "system".into(),
                 format!("{}, {} cores", environment.system, environment.cores),
+            ),
+            (
+                "memory".into(),
+                history
+                    .memory()
+                    .map_or("unknown".into(), |(estimated, used)| {
+                        let estimated = gigabytes(estimated);
+                        format!(
+                            "{} at the peak ({estimated} estimated for a step)",
+                            used.text()
+                        )
+                    }),
             ),
         ],
     ));
@@ -241,6 +260,7 @@ fn progress_curves(history: &History) -> Vec<ProgressCurve> {
 }
 
 fn rows(metrics: &MetricValues, baselines: &Baselines) -> Vec<MetricRow> {
+    let (_, start) = baselines.without_training();
     let baseline = |values: &Option<MetricValues>, name: MetricName| {
         values
             .as_ref()
@@ -259,7 +279,7 @@ fn rows(metrics: &MetricValues, baselines: &Baselines) -> Vec<MetricRow> {
         },
         before: baseline(&baselines.untrained, name),
         after: Some(value),
-        raw_pixels: baseline(&baselines.raw_pixels, name),
+        start: start.and_then(|values| values.scalars.get(&name)).copied(),
     };
     metrics.scalars.iter().map(row).collect()
 }

@@ -3,11 +3,12 @@
 use anyhow::Result;
 use likewise::model::Pretrained;
 use likewise::recipe::Recipe;
-use likewise::train::Trainer;
+use likewise::train::{Split, Trainer};
 
 use super::session::Session;
 use crate::device::Chosen;
 use crate::interrupt::Interrupt;
+use crate::memory::forecast;
 use crate::progress::say;
 use crate::run_folder::RunFolder;
 use crate::source::LoaderSource;
@@ -50,7 +51,9 @@ pub fn train(
         return Ok(Ending::Finished);
     }
     let mut session = Session::new(device, folder, trackers);
-    let ended = work(&mut trainer, source, &mut session, interrupt);
+    let classes = source.class_names(Split::Train).len();
+    let estimated = forecast::estimate(recipe, classes, device)?.bytes();
+    let ended = work(&mut trainer, source, &mut session, interrupt, estimated);
     let ending = match &ended {
         Ok(Ending::Finished) => tracker::Ending::Finished,
         Ok(Ending::Interrupted) => tracker::Ending::Stopped,
@@ -66,6 +69,7 @@ fn work(
     source: &mut LoaderSource,
     session: &mut Session<'_>,
     interrupt: &Interrupt,
+    estimated: u64,
 ) -> Result<Ending> {
     loop {
         let event = pollster::block_on(trainer.next_event(source))
@@ -82,6 +86,7 @@ fn work(
     }
     // The last state says that nothing is left to do.
     let state = pollster::block_on(trainer.checkpoint()).map_err(|error| session.explain(error))?;
+    session.memory(estimated)?;
     session.finish(&state, source)?;
     Ok(Ending::Finished)
 }

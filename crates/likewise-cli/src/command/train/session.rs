@@ -10,6 +10,7 @@ use likewise::train::{CheckpointState, Evaluation, Event, Finished, Observation,
 use super::report::unit;
 use crate::device::Chosen;
 use crate::history::{Record, subject_name};
+use crate::memory::MemoryUse;
 use crate::progress::{Task, say};
 use crate::run_folder::{RunFolder, write_embeddings};
 use crate::source::LoaderSource;
@@ -241,6 +242,15 @@ impl<'a> Session<'a> {
             self.record(Record::Observed { epoch, batch, seen })?;
         }
         self.record(Record::Interrupted { epoch, batch })
+    }
+
+    /// Records what the run took of memory.
+    pub fn memory(&mut self, estimated_bytes: u64) -> Result<()> {
+        let used = MemoryUse::so_far(&self.device.device);
+        self.folder.record(Record::Memory {
+            estimated_bytes,
+            used,
+        })
     }
 
     /// Ends the record of the run and stores the final state, in this order: a run that is stopped

@@ -30,6 +30,7 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
     else {
         return Ok(());
     };
+    let memory = folder.history().memory();
     let report = folder.path().join("report.html");
     if as_json {
         let result = json!({
@@ -44,6 +45,13 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
             "baselines": baselines,
             "skipped_images": skipped_images,
             "seconds": seconds,
+            "memory": memory.map(|(estimated, used)| {
+                json!({
+                    "estimated_bytes": estimated,
+                    "process_bytes": used.process_bytes,
+                    "device_bytes": used.device_bytes,
+                })
+            }),
         });
         outln!("{result}");
         return Ok(());
@@ -55,29 +63,34 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
             recipe.train.epochs
         );
     }
+    let (without_training, start) = baselines.without_training();
+    let width = without_training.len().max(11);
     outln!(
-        "{:26} {:>11} {:>11} {:>11}",
+        "{:26} {:>width$} {:>11} {:>11}",
         "metric",
-        "raw pixels",
+        without_training,
         "untrained",
         "trained"
     );
     for (&name, &value) in &metrics.scalars {
-        let baseline = |values: &Option<MetricValues>| {
-            let value = values.as_ref().and_then(|values| values.scalars.get(&name));
+        let baseline = |values: Option<&MetricValues>| {
+            let value = values.and_then(|values| values.scalars.get(&name));
             value.map_or_else(|| "–".into(), |&value| unit(name).text(value))
         };
         outln!(
-            "{:26} {:>11} {:>11} {:>11}",
+            "{:26} {:>width$} {:>11} {:>11}",
             name.to_string(),
-            baseline(&baselines.raw_pixels),
-            baseline(&baselines.untrained),
+            baseline(start),
+            baseline(baselines.untrained.as_ref()),
             unit(name).text(value)
         );
     }
     if *skipped_images > 0 {
         outln!("{skipped_images} images could not be decoded and were left out");
     }
-    outln!("\nreport  {}", report.display());
+    if let Some((_, used)) = memory {
+        outln!("\nmemory  {} at the peak", used.text());
+    }
+    outln!("report  {}", report.display());
     Ok(())
 }

@@ -39,9 +39,10 @@ impl Trainer {
                     .network
                     .for_evaluation(),
             ),
-            Subject::Untrained | Subject::Training | Subject::MemoryBank => {
-                Some(self.learner.network.for_evaluation())
-            }
+            Subject::Untrained
+            | Subject::PretrainedFeatures
+            | Subject::Training
+            | Subject::MemoryBank => Some(self.learner.network.for_evaluation()),
         };
         if let Some(done) = embedding
             .advance(network.as_ref(), &self.device, source)
@@ -74,7 +75,7 @@ impl Trainer {
 
     fn evaluated_epoch(&self, subject: Subject) -> u32 {
         match subject {
-            Subject::Untrained | Subject::RawPixels => 0,
+            Subject::Untrained | Subject::RawPixels | Subject::PretrainedFeatures => 0,
             Subject::Training | Subject::MemoryBank => self.progress.epoch,
             Subject::Selected => self.selected_epoch(),
         }
@@ -92,7 +93,7 @@ impl Trainer {
         match (subject, self.recipe.train.protocol) {
             // Clustering and the spectrum of thousands of dimensions would take minutes, and say
             // little: pixels are compared as what they are, a way to retrieve images.
-            (Subject::RawPixels, _) => evaluation
+            (Subject::RawPixels | Subject::PretrainedFeatures, _) => evaluation
                 .metrics
                 .iter()
                 .filter(|name| name.quantity() <= Quantity::MapC)
@@ -118,7 +119,16 @@ impl Trainer {
         match subject {
             Subject::Untrained => {
                 self.progress.baselines.untrained = Some(metrics.clone());
-                Phase::Evaluate(Subject::RawPixels, Split::Test)
+                let baseline = if self.recipe.model.pretrained {
+                    Subject::PretrainedFeatures
+                } else {
+                    Subject::RawPixels
+                };
+                Phase::Evaluate(baseline, Split::Test)
+            }
+            Subject::PretrainedFeatures => {
+                self.progress.baselines.pretrained_features = Some(metrics.clone());
+                Phase::Checkpoint
             }
             Subject::RawPixels => {
                 self.progress.baselines.raw_pixels = Some(metrics.clone());
