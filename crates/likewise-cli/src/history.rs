@@ -299,6 +299,7 @@ pub fn subject_name(subject: Subject) -> &'static str {
     match subject {
         Subject::Untrained => "untrained",
         Subject::RawPixels => "raw_pixels",
+        Subject::PretrainedFeatures => "pretrained_features",
         Subject::Training => "training",
         Subject::Selected => "selected",
         Subject::MemoryBank => "memory_bank",

@@ -24,7 +24,10 @@ pub struct Need {
     install: fn() -> Result<()>,
 }
 
-const NEEDS: [Need; 7] = [
+/// Names what reads back what the trackers write.
+const TRACKERS: &str = "crates/xtask/trackers.txt";
+
+const NEEDS: [Need; 8] = [
     Need {
         what: "a Vulkan adapter (a software one will do)",
         without: "the tests on a WGSL device are",
@@ -66,6 +69,12 @@ const NEEDS: [Need; 7] = [
         without: "the licence check is",
         present: || shell::find("cargo-deny").is_some(),
         install: install_cargo_deny,
+    },
+    Need {
+        what: "Python with TensorBoard and MLflow",
+        without: "the tests of trackers are",
+        present: has_trackers,
+        install: install_trackers,
     },
 ];
 
@@ -133,13 +142,39 @@ fn install_wasm_bindgen() -> Result<()> {
 }
 
 fn install_typos() -> Result<()> {
-    let folder = shell::tools().join("python");
+    install_python("python", &[TYPOS])
+}
+
+/// Apart from other programs, which should not wait for their many packages.
+fn install_trackers() -> Result<()> {
+    install_python(TRACKERS_FOLDER, &["-r", TRACKERS])
+}
+
+/// Installs Python packages into a folder of their own among the tools.
+fn install_python(folder: &str, packages: &[&str]) -> Result<()> {
     if shell::answer(Command::new("python3").args(["-c", "import ensurepip"])).is_none() {
         debian(&["python3-venv"])?;
     }
-    must(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    let programs = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
-    must(Command::new(programs.join("pip")).args(["install", "--quiet", TYPOS]))
+    let place = shell::tools().join(folder);
+    must(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
+    let pip = place.join(PYTHON_PROGRAMS).join("pip");
+    must(
+        Command::new(pip)
+            .args(["install", "--quiet"])
+            .args(packages),
+    )
+}
+
+const TRACKERS_FOLDER: &str = "trackers";
+const PYTHON_PROGRAMS: &str = if cfg!(windows) { "Scripts" } else { "bin" };
+
+fn has_trackers() -> bool {
+    let folder = shell::tools().join(TRACKERS_FOLDER).join(PYTHON_PROGRAMS);
+    let programs =
+        ["tensorboard", "mlflow"].map(|name| format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    programs
+        .iter()
+        .all(|program| folder.join(program).is_file())
 }
 
 /// Unoptimised, which halves the time of its build and is fast enough.

@@ -51,8 +51,8 @@ pub fn run(options: &Train) -> Result<ExitCode> {
     };
     let environment = Environment::new(&device, source.fingerprint(), used);
     output::write_json(&folder.path().join("environment.json"), &environment)?;
-    let pretrained = start.weights.map(|file| file.weights);
     let trackers = Trackers::open(&options.tracker, &folder, &environment)?;
+    let pretrained = start.weights.map(|file| file.weights);
     let ending = run::train(
         &recipe,
         pretrained,

@@ -3,29 +3,40 @@
 use maud::{Markup, html};
 
 use super::page::heading;
-use super::{Better, MetricRow, Report, Unit};
+use super::{Better, MetricRow, Report, Start, Unit};
 
 /// The metrics section; empty without metrics.
 pub fn section(report: &Report) -> Markup {
+    let (start, meaning) = match report.start {
+        Start::RawPixels => (
+            "Raw pixels",
+            "nearest neighbours on the pixels themselves, without a network.",
+        ),
+        Start::PretrainedFeatures => (
+            "Pretrained features",
+            "nearest neighbours on the features of the backbone as it was loaded, without the \
+             embedding's head.",
+        ),
+    };
     let lead = html! {
         "All numbers are for classes that took no part in training. "
         strong { "Untrained network" } ": the same network before its first training step. "
-        strong { "Raw pixels" } ": nearest neighbours on the pixels themselves, without a network."
+        strong { (start) } ": " (meaning)
     };
     html! {
         @if let Some(first) = report.metrics.first() {
             section aria-labelledby="metrics" {
                 (heading("metrics", "Unseen classes", &lead))
-                (headline(first))
+                (headline(first, start))
                 table class="metrics" role="table" {
                     thead role="rowgroup" {
                         tr role="row" {
-                            @for name in ["Metric", "Trained", "Untrained network", "Raw pixels"] {
+                            @for name in ["Metric", "Trained", "Untrained network", start] {
                                 th role="columnheader" scope="col" { (name) }
                             }
                         }
                     }
-                    tbody role="rowgroup" { @for metric in &report.metrics { (row(metric)) } }
+                    tbody role="rowgroup" { @for metric in &report.metrics { (row(metric, start)) } }
                 }
                 @if !report.protocol.is_empty() {
                     p class="protocol" { strong { "Protocol. " } (report.protocol) }
@@ -36,11 +47,11 @@ pub fn section(report: &Report) -> Markup {
 }
 
 /// The first metric as bars; only for shares, where a bar's full length has a meaning.
-fn headline(metric: &MetricRow) -> Markup {
+fn headline(metric: &MetricRow, start: &str) -> Markup {
     let bars = [
         ("Trained", metric.after, "after"),
         ("Untrained network", metric.before, "before"),
-        ("Raw pixels", metric.raw_pixels, "pixels"),
+        (start, metric.start, "pixels"),
     ];
     html! {
         @if metric.unit == Unit::Percent && metric.after.is_some_and(f64::is_finite) {
@@ -68,7 +79,7 @@ fn headline(metric: &MetricRow) -> Markup {
     }
 }
 
-fn row(metric: &MetricRow) -> Markup {
+fn row(metric: &MetricRow, start: &str) -> Markup {
     html! {
         tr role="row" {
             th role="rowheader" scope="row" {
@@ -81,7 +92,7 @@ fn row(metric: &MetricRow) -> Markup {
                 (change(metric))
             }
             td role="cell" data-label="Untrained" { (text(metric, metric.before)) }
-            td role="cell" data-label="Raw pixels" { (text(metric, metric.raw_pixels)) }
+            td role="cell" data-label=(start) { (text(metric, metric.start)) }
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Report {
     pub progress: Vec<ProgressCurve>,
     /// Metrics of unseen classes, the most important one first.
     pub metrics: Vec<MetricRow>,
+    /// What [`MetricRow::start`] is the value of.
+    pub start: Start,
     /// Which epoch the numbers are from and how it was chosen.
     pub protocol: String,
     /// Queries with their nearest neighbours, all from unseen classes.
@@ -51,6 +53,16 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Number of files that could not be read and were skipped.
     pub skipped_files: usize,
+}
+
+/// What there is without any training for the task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// The pixels themselves.
+    #[default]
+    RawPixels,
+    /// Features of a network trained for another task.
+    PretrainedFeatures,
 }
 
 /// Settings that belong together.
@@ -118,8 +130,8 @@ pub struct MetricRow {
     pub before: Option<f64>,
     /// Value of the trained network.
     pub after: Option<f64>,
-    /// Value of the pixels themselves, without a network.
-    pub raw_pixels: Option<f64>,
+    /// Value without any training for the task; see [`Report::start`].
+    pub start: Option<f64>,
 }
 
 /// An image with the images the network finds most alike.

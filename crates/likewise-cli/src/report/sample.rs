@@ -79,7 +79,7 @@ fn metric(
         better,
         after: Some(values[0]),
         before: Some(values[1]),
-        raw_pixels: Some(values[2]).filter(|v| v.is_finite()),
+        start: Some(values[2]).filter(|v| v.is_finite()),
     }
 }
 
@@ -253,6 +253,7 @@ pub fn report(classes: usize, each: usize) -> Report {
             progress("NMI", "test", 0.66, 0.51, 5),
         ],
         metrics: metrics(),
+        start: Start::RawPixels,
         protocol: "validation: a part of the training classes was held out; the epoch with the best Recall@1 on it (27) was chosen, and the test classes were read once, at that epoch.".to_owned(),
         queries: queries(),
         spectrum: Some(Spectra { of: "training classes".to_owned(), before: decay(0.09), after: decay(0.035) }),

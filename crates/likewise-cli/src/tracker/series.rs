@@ -98,7 +98,7 @@ impl Series {
                     points.extend(self.points(split.name(), duration));
                     points
                 }
-                Subject::Untrained | Subject::RawPixels => {
+                Subject::Untrained | Subject::RawPixels | Subject::PretrainedFeatures => {
                     self.metrics(subject_name(*subject), 0, metrics)
                 }
                 // What comes of it is the result.

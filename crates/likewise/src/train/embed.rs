@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::{BatchSource, EmbeddedSplit, Pass, Split, Subject};
 use crate::Result;
-use crate::model::{Network, state};
+use crate::model::{Network, l2_normalize, state};
 
 /// Embeds all images of a split with `network`, which has to be one for evaluation; `progress` is told
 /// how many are done.
@@ -25,7 +25,7 @@ pub async fn embed_split(
     while let Some(done) = embedding.advance(Some(network), device, source).await? {
         progress(done);
     }
-    Ok(embedding.embedded)
+    Ok(Arc::unwrap_or_clone(embedding.into_embedded(source)))
 }
 
 /// A split being embedded.
@@ -76,7 +76,12 @@ impl Embedding {
             None => batch.pixels,
             Some(network) => {
                 let images = batch.take_tensor(device);
-                state::read_values(network.forward(images).embeddings).await?
+                let output = network.forward(images);
+                let embeddings = match self.subject {
+                    Subject::PretrainedFeatures => l2_normalize(output.features),
+                    _ => output.embeddings,
+                };
+                state::read_values(embeddings).await?
             }
         };
         self.embedded.dim = values.len() / count;

@@ -16,8 +16,11 @@ use crate::metric::{self, ClassValues, MetricSet, MetricValues, Side};
 pub enum Subject {
     /// The network before its first step.
     Untrained,
-    /// Pixels as they enter the network, unprocessed.
+    /// Pixels as they enter the network, unprocessed: what an untrained network is compared with.
     RawPixels,
+    /// Features of the pretrained backbone, scaled to unit length: what a network that starts from
+    /// pretrained weights is compared with.
+    PretrainedFeatures,
     /// The network while it is being trained.
     Training,
     /// The network of the selected epoch.
@@ -144,8 +147,21 @@ pub struct Step {
 pub struct Baselines {
     /// The untrained network.
     pub untrained: Option<MetricValues>,
-    /// Nearest neighbours on raw pixels (retrieval metrics only).
+    /// Nearest neighbours on raw pixels (retrieval metrics only), where training starts from nothing.
     pub raw_pixels: Option<MetricValues>,
+    /// Nearest neighbours on pretrained features (retrieval metrics only), where it starts from them.
+    #[serde(default)]
+    pub pretrained_features: Option<MetricValues>,
+}
+
+impl Baselines {
+    /// What there is without any training for the task, and what it is called.
+    pub fn without_training(&self) -> (&'static str, Option<&MetricValues>) {
+        match &self.pretrained_features {
+            Some(values) => ("pretrained features", Some(values)),
+            None => ("raw pixels", self.raw_pixels.as_ref()),
+        }
+    }
 }
 
 /// The result of a run.

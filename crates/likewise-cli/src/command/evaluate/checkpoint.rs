@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use likewise::model::state::load_state_dict;
 use likewise::sampler::ClassIndex;
 use likewise::train::{BatchSource, EmbeddedSplit, Learner, Split, embed_split};
+use likewise_data::DataSource;
 
 use crate::args::Evaluate;
 use crate::device::choose;
@@ -20,7 +21,7 @@ pub fn embed(run: &Path, options: &Evaluate) -> Result<(EmbeddedSplit, Vec<Strin
     let mut recipe = read_recipe(run)?;
     let (place, state) = read_network(run, name, &recipe)?;
     if let Some(data) = &options.data {
-        recipe.data.source.clone_from(data);
+        recipe.data.source = DataSource::located(&recipe.data.source, data);
     }
     let mut source = LoaderSource::open(&recipe, None)?;
     if source.labels(split).is_empty() {

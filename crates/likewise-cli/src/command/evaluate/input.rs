@@ -21,12 +21,8 @@ impl Input {
     pub fn read(options: &Evaluate) -> Result<Self> {
         match (&options.run, &options.embeddings, &options.labels) {
             (Some(run), _, _) if options.checkpoint.is_some() => {
-                let (queries, class_names) = checkpoint::embed(run, options)?;
-                Ok(Self {
-                    queries,
-                    gallery: None,
-                    class_names,
-                })
+                let (rows, class_names) = checkpoint::embed(run, options)?;
+                Ok(Self::of_split(rows, class_names))
             }
             (Some(run), _, _) => Self::of_run(run, &options.split),
             (None, Some(embeddings), Some(labels)) => {
@@ -50,18 +46,22 @@ impl Input {
         // Files of earlier versions have no names.
         let numbers = class_names.len()..classes;
         class_names.extend(numbers.map(|label| label.to_string()));
-        Ok(match queries.queries_and_gallery() {
+        Ok(Self::of_split(queries, class_names))
+    }
+
+    fn of_split(rows: EmbeddedSplit, class_names: Vec<String>) -> Self {
+        match rows.queries_and_gallery() {
             Some((queries, gallery)) => Self {
                 queries,
                 gallery: Some(gallery),
                 class_names,
             },
             None => Self {
-                queries,
+                queries: rows,
                 gallery: None,
                 class_names,
             },
-        })
+        }
     }
 
     fn of_files(queries: (&Path, &Path), gallery: Option<(&Path, &Path)>) -> Result<Self> {

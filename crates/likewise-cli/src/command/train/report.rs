@@ -16,7 +16,7 @@ use crate::output;
 use crate::report::projection::{MAP_LIMIT, project};
 use crate::report::{
     Better, EmbeddingMap, MapPoint, MetricRow, Neighbour, ProgressCurve, Query, Report,
-    SettingGroup, Spectra, TrainingCurve, Unit, render,
+    SettingGroup, Spectra, Start, TrainingCurve, Unit, render,
 };
 use crate::run_folder::read_embeddings;
 use crate::source::LoaderSource;
@@ -63,6 +63,10 @@ pub fn write(
         training: training_curves(history),
         progress: progress_curves(history),
         metrics: rows(metrics, baselines),
+        start: match baselines.pretrained_features {
+            Some(_) => Start::PretrainedFeatures,
+            None => Start::RawPixels,
+        },
         protocol: protocol(recipe, epochs),
         queries: queries(&after, recipe.seed, source)?,
         spectrum: Some(spectra(before.as_ref(), &after)?),
@@ -80,13 +84,14 @@ fn summary(metrics: &MetricValues, baselines: &Baselines, source: &LoaderSource)
             .unwrap_or(f64::NAN);
         Unit::Percent.text(value)
     };
+    let (name, start) = baselines.without_training();
     format!(
         "Among {} images of classes the network never saw, the nearest neighbour is of the right class for {} \
-         of them. Before training it was {}; comparing raw pixels gives {}.",
+         of them. Before training it was {}; comparing {name} gives {}.",
         source.labels(Split::Test).len(),
         percent(Some(metrics)),
         percent(baselines.untrained.as_ref()),
-        percent(baselines.raw_pixels.as_ref()),
+        percent(start),
     )
 }
 
@@ -255,6 +260,7 @@ fn progress_curves(history: &History) -> Vec<ProgressCurve> {
 }
 
 fn rows(metrics: &MetricValues, baselines: &Baselines) -> Vec<MetricRow> {
+    let (_, start) = baselines.without_training();
     let baseline = |values: &Option<MetricValues>, name: MetricName| {
         values
             .as_ref()
@@ -273,7 +279,7 @@ fn rows(metrics: &MetricValues, baselines: &Baselines) -> Vec<MetricRow> {
         },
         before: baseline(&baselines.untrained, name),
         after: Some(value),
-        raw_pixels: baseline(&baselines.raw_pixels, name),
+        start: start.and_then(|values| values.scalars.get(&name)).copied(),
     };
     metrics.scalars.iter().map(row).collect()
 }

@@ -63,23 +63,25 @@ pub fn print(recipe: &Recipe, folder: &RunFolder, as_json: bool) -> Result<()> {
             recipe.train.epochs
         );
     }
+    let (without_training, start) = baselines.without_training();
+    let width = without_training.len().max(11);
     outln!(
-        "{:26} {:>11} {:>11} {:>11}",
+        "{:26} {:>width$} {:>11} {:>11}",
         "metric",
-        "raw pixels",
+        without_training,
         "untrained",
         "trained"
     );
     for (&name, &value) in &metrics.scalars {
-        let baseline = |values: &Option<MetricValues>| {
-            let value = values.as_ref().and_then(|values| values.scalars.get(&name));
+        let baseline = |values: Option<&MetricValues>| {
+            let value = values.and_then(|values| values.scalars.get(&name));
             value.map_or_else(|| "–".into(), |&value| unit(name).text(value))
         };
         outln!(
-            "{:26} {:>11} {:>11} {:>11}",
+            "{:26} {:>width$} {:>11} {:>11}",
             name.to_string(),
-            baseline(&baselines.raw_pixels),
-            baseline(&baselines.untrained),
+            baseline(start),
+            baseline(baselines.untrained.as_ref()),
             unit(name).text(value)
         );
     }
