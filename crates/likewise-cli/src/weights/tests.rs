@@ -49,9 +49,17 @@ fn a_name_that_promises_a_digest_is_held_to_it() {
     let sha256 = digest(&bytes);
     assert!(read_as(&format!("net-{}.pth", &sha256[..8]), &bytes).is_ok());
     let text = message(read_as("net-0123abcd.pth", &bytes));
-    assert!(text.contains("0123abcd") && text.contains(&sha256[..8]), "{text}");
+    assert!(
+        text.contains("0123abcd") && text.contains(&sha256[..8]),
+        "{text}"
+    );
     // No digest: a date, a number of another length, upper case.
-    for name in ["net-20241124x.pth", "net-123.pth", "net-0123ABCD.pth", "net.pth"] {
+    for name in [
+        "net-20241124x.pth",
+        "net-123.pth",
+        "net-0123ABCD.pth",
+        "net.pth",
+    ] {
         assert!(read_as(name, &bytes).is_ok(), "{name}");
     }
 }
@@ -62,7 +70,10 @@ fn a_download_that_stopped_is_refused() {
     for name in ["before_1_6.pth", "since_1_6.pth", "expected.safetensors"] {
         let bytes = std::fs::read(fixture(name)).unwrap();
         let step = (bytes.len() / 300).max(1);
-        for length in (0..bytes.len()).step_by(step).chain(bytes.len() - 8..bytes.len()) {
+        for length in (0..bytes.len())
+            .step_by(step)
+            .chain(bytes.len() - 8..bytes.len())
+        {
             let text = message(read_as("cut.pth", &bytes[..length]));
             assert!(text.contains("cut.pth"), "{name} of {length} bytes: {text}");
         }
@@ -88,7 +99,8 @@ fn a_damaged_file_never_panics() {
 #[test]
 fn nothing_is_executed() {
     // PyTorch's magic number, its version and the system's description, then the object.
-    let mut bytes = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.".to_vec();
+    let mut bytes =
+        b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.".to_vec();
     bytes.extend(b"\x80\x02}q\x00X\x0d\x00\x00\x00little_endianq\x01\x88s.");
     let marker = std::env::temp_dir().join("likewise-was-here");
     let command = format!("touch {}", marker.display());
@@ -97,14 +109,25 @@ fn nothing_is_executed() {
     bytes.extend(command.as_bytes());
     bytes.extend(b"tR.");
     let text = message(read_as("evil.pth", &bytes));
-    assert!(text.contains("os.system") || text.contains("os system"), "{text}");
+    assert!(
+        text.contains("os.system") || text.contains("os system"),
+        "{text}"
+    );
     assert!(!marker.exists());
 }
 
 #[test]
 fn something_else_is_refused() {
-    for bytes in [&b""[..], b"hello", &[0; 64], b"GIF89a..........................."] {
+    for bytes in [
+        &b""[..],
+        b"hello",
+        &[0; 64],
+        b"GIF89a...........................",
+    ] {
         let text = message(read_as("other.pth", bytes));
-        assert!(text.contains("other.pth") && text.contains(".safetensors"), "{text}");
+        assert!(
+            text.contains("other.pth") && text.contains(".safetensors"),
+            "{text}"
+        );
     }
 }

@@ -21,7 +21,9 @@ const NETWORK: &str = "model.backbone={architecture=\"resnet\", width=2, layers=
 /// A training that begins with the weights of `file`.
 fn train(place: &Place, file: &str, more: &[&str]) -> std::process::Output {
     place.dataset(8, 6);
-    let arguments = ["train", "--smoke", "--device", "cpu", "--data", "data", "--run", "run"];
+    let arguments = [
+        "train", "--smoke", "--device", "cpu", "--data", "data", "--run", "run",
+    ];
     let settings = [
         NETWORK,
         "sampler.batch_size=8",
@@ -55,7 +57,10 @@ fn both_formats_of_pytorch_begin_the_same_run() {
         finished["baselines"].clone()
     };
     let old = untrained("before_1_6.pth");
-    assert!(old["pretrained_features"]["scalars"]["recall@1"].is_number(), "{old}");
+    assert!(
+        old["pretrained_features"]["scalars"]["recall@1"].is_number(),
+        "{old}"
+    );
     assert_eq!(old, untrained("since_1_6.pth"));
     assert_eq!(old, untrained("expected.safetensors"));
 }
@@ -91,7 +96,10 @@ fn a_missing_or_unreadable_file_is_named() {
     let place = Place::new();
     refused(&train(&place, "nowhere.pth", &[]), &["nowhere.pth"]);
     place.write("noise.pth", [7; 100]);
-    refused(&train(&place, "noise.pth", &[]), &["noise.pth", ".safetensors"]);
+    refused(
+        &train(&place, "noise.pth", &[]),
+        &["noise.pth", ".safetensors"],
+    );
     assert!(!place.path("run").exists());
 }
 
@@ -112,7 +120,10 @@ fn check_says_what_fits_and_what_does_not() {
     let text = stdout(&output);
     // ResNet50 has more blocks and is wider.
     assert!(text.contains("PyTorch (before 1.6)"), "{text}");
-    assert!(text.contains("layer1.1") && text.contains("conv1.weight"), "{text}");
+    assert!(
+        text.contains("layer1.1") && text.contains("conv1.weight"),
+        "{text}"
+    );
     refused(
         &place.run(&["weights", "check", "nowhere.safetensors"]),
         &["nowhere.safetensors"],

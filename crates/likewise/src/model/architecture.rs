@@ -72,7 +72,7 @@ impl Architecture {
         };
         name.ends_with(".num_batches_tracked")
             || below(&weights.classifier)
-            || weights.unused.iter().any(|part| below(&part))
+            || weights.unused.iter().any(below)
     }
 }
 
@@ -114,8 +114,11 @@ pub const ARCHITECTURES: &[Architecture] = &[
     },
 ];
 
+/// A short name, and the configuration it stands for.
+type Preset = (&'static str, fn() -> BackboneConfig);
+
 /// Short names of common configurations, as command lines use them.
-pub const PRESETS: &[(&str, fn() -> BackboneConfig)] = &[
+pub const PRESETS: &[Preset] = &[
     ("resnet50", || {
         BackboneConfig::Resnet(ResnetConfig::default())
     }),
