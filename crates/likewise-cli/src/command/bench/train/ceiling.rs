@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::super::wait;
 
 /// Rows of the matrices: doubled until a product takes long enough to be measured well.
-const ROWS: [usize; 4] = [1024, 2048, 4096, 8192];
+const ROWS: [usize; 6] = [256, 512, 1024, 2048, 4096, 8192];
 const LONG_ENOUGH: f64 = 0.015;
 const REPEATS: usize = 5;
 
