@@ -36,6 +36,8 @@ pub struct Architecture {
 pub struct ImageInput {
     /// Side of the square, in pixels.
     pub size: usize,
+    /// Length of the shorter side before the centre crop of evaluation.
+    pub resize: usize,
     /// Mean of red, green and blue on the scale 0 to 1.
     pub mean: [f32; 3],
     /// What red, green and blue are divided by, on the same scale.
@@ -46,6 +48,7 @@ impl ImageInput {
     /// As torchvision prepares images for its ImageNet networks.
     pub const IMAGENET: Self = Self {
         size: 224,
+        resize: 256,
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
     };
@@ -123,6 +126,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
         feature_map: true,
         images: ImageInput {
             size: 224,
+            resize: 256,
             mean: [0.502, 0.4588, 0.4078],
             std: [0.0039; 3],
         },
@@ -142,6 +146,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
         // What `transform_input` makes of torchvision's usual images.
         images: ImageInput {
             size: 227,
+            resize: 256,
             mean: [0.5; 3],
             std: [0.5; 3],
         },

@@ -131,12 +131,10 @@ impl Layers {
         };
         let (images, usual) = (entry.images, ImageInput::IMAGENET);
         let numbers = |values: [f32; 3]| values.map(|value| Value::Float(value.into())).to_vec();
+        let own_size = images.size != usual.size && self.value(&["data", "image_size"]).is_none();
         let settings = [
-            (
-                "image_size",
-                images.size != usual.size,
-                Value::Integer(images.size as i64),
-            ),
+            ("image_size", own_size, Value::Integer(images.size as i64)),
+            ("resize", own_size, Value::Integer(images.resize as i64)),
             (
                 "mean",
                 images.mean != usual.mean,
@@ -323,5 +321,30 @@ mod tests {
             Ok((name.to_string(), "extends = \"a\"".to_string()))
         });
         assert!(error.unwrap_err().to_string().contains("circle"));
+    }
+
+    #[test]
+    fn images_are_prepared_as_the_weights_of_the_architecture_expect() {
+        let data = |architecture: &str, stated: &str| {
+            let text = format!(
+                "[data]\n{stated}\n[model.backbone]\narchitecture = '{architecture}'\n\
+                 [objective]\nname = 'multisimilarity'\n"
+            );
+            let layers = Layers::from_toml(&text, "test.toml", &mut |_, _| unreachable!());
+            layers.unwrap().into_recipe().unwrap().data
+        };
+        let usual = data("resnet", "");
+        assert_eq!((usual.image_size, usual.resize()), (224, 256));
+        assert_eq!(usual, data("vit", ""));
+        let googlenet = data("googlenet", "");
+        assert_eq!((googlenet.image_size, googlenet.resize()), (227, 256));
+        assert_eq!(googlenet.mean, [0.5; 3]);
+        let bn_inception = data("bn_inception", "");
+        assert_eq!(bn_inception.image_size, 224);
+        assert_eq!(bn_inception.mean, [0.502, 0.4588, 0.4078]);
+        assert_eq!(bn_inception.std, [0.0039; 3]);
+        let stated = data("googlenet", "image_size = 112\nmean = [0.1, 0.2, 0.3]");
+        assert_eq!((stated.image_size, stated.resize()), (112, 128));
+        assert_eq!((stated.mean, stated.std), ([0.1, 0.2, 0.3], [0.5; 3]));
     }
 }

@@ -66,7 +66,7 @@ fn choose_backbone(layers: &mut Layers, name: &str) -> Result<()> {
     layers.set("model.pooling=average")?;
     if pretrained {
         layers.set(&format!("data.image_size={}", architecture.images.size))?;
-        layers.set("data.resize=0")?;
+        layers.set(&format!("data.resize={}", architecture.images.resize))?;
     }
     Ok(())
 }
