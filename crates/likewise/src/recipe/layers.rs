@@ -4,6 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::Recipe;
+use crate::model::{ARCHITECTURES, ImageInput};
 use crate::{Error, Result};
 
 /// How many files may extend each other; more is taken for a circle.
@@ -107,7 +108,8 @@ impl Layers {
 
     /// Interprets the layers: types checked, unknown keys refused with the nearest known one, values
     /// that follow from others filled in.
-    pub fn into_recipe(self) -> Result<Recipe> {
+    pub fn into_recipe(mut self) -> Result<Recipe> {
+        self.prepare_images()?;
         let mut recipe: Recipe = serde_path_to_error::deserialize(Value::Table(self.table))
             .map_err(|error| {
                 Error::Recipe(explain(&error.path().to_string(), error.inner().message()))
@@ -115,6 +117,43 @@ impl Layers {
         recipe.resolve();
         recipe.validate()?;
         Ok(recipe)
+    }
+}
+
+impl Layers {
+    /// States the size and normalisation of images that the weights of the architecture were learned
+    /// from, where they are not stated and differ from those of most.
+    fn prepare_images(&mut self) -> Result<()> {
+        let name = self.value(&["model", "backbone", "architecture"]);
+        let name = name.and_then(Value::as_str);
+        let Some(entry) = ARCHITECTURES.iter().find(|entry| Some(entry.name) == name) else {
+            return Ok(());
+        };
+        let (images, usual) = (entry.images, ImageInput::IMAGENET);
+        let numbers = |values: [f32; 3]| values.map(|value| Value::Float(value.into())).to_vec();
+        let settings = [
+            (
+                "image_size",
+                images.size != usual.size,
+                Value::Integer(images.size as i64),
+            ),
+            (
+                "mean",
+                images.mean != usual.mean,
+                Value::Array(numbers(images.mean)),
+            ),
+            (
+                "std",
+                images.std != usual.std,
+                Value::Array(numbers(images.std)),
+            ),
+        ];
+        for (key, differs, value) in settings {
+            if differs && self.value(&["data", key]).is_none() {
+                self.set_value(&["data".into(), key.into()], value)?;
+            }
+        }
+        Ok(())
     }
 }
 
