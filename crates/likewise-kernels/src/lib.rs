@@ -46,7 +46,7 @@ pub use choice::{
     choose_on_sphere, choose_on_sphere_twin, choose_uniform, choose_uniform_twin, choose_weighted,
     choose_weighted_twin, sphere_log_weight,
 };
-pub use conv::{ConvFinish, Epilogue, batch_norm_train, conv2d};
+pub use conv::{ConvFinish, Epilogue, batch_norm_train, conv2d, max_pool2d};
 pub use gram::{gram, gram_twin};
 pub use log_sum_exp::{log_sum_exp, log_sum_exp_twin};
 pub use pairwise_distance::{

@@ -1,4 +1,4 @@
-//! Convolution and batch norm for training on the CPU.
+//! Convolution, batch norm and max pooling for training on the CPU.
 //!
 //! On `flex` devices and single precision they run this module's kernels; elsewhere, Burn's own
 //! operations. Results are the same bits from run to run and for any number of threads.
@@ -7,6 +7,7 @@ mod batch_norm;
 mod correlate;
 mod epilogue;
 mod finish;
+mod max_pool;
 mod operations;
 mod pack;
 mod relu;
@@ -22,6 +23,7 @@ use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{DType, Device, FloatDType, Tensor, activation};
 
 pub use epilogue::Epilogue;
+pub use max_pool::max_pool2d;
 use operations::ConvolutionOps;
 use shape::Window;
 
@@ -223,5 +225,5 @@ fn has_kernels(x: &Tensor<4>) -> bool {
 }
 
 fn max_pool(x: Tensor<4>) -> Tensor<4> {
-    burn::tensor::module::max_pool2d(x, MaxPoolOptions::new([2, 2]))
+    max_pool2d(x, MaxPoolOptions::new([2, 2]))
 }

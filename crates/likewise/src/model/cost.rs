@@ -104,10 +104,16 @@ impl Trace {
         }
     }
 
-    /// A max pooling; returns the shape of its output. Where each maximum was takes as much as two
-    /// values.
+    /// A max pooling; returns the shape of its output. Where each maximum was takes a byte on the
+    /// processor and up to two values elsewhere.
     pub(super) fn max_pool(&mut self, shape: [usize; 3]) -> [usize; 3] {
-        self.keep(3 * volume(shape));
+        let values = volume(shape);
+        let places = if self.separate {
+            2 * values
+        } else {
+            values.div_ceil(4)
+        };
+        self.keep(values + places);
         shape
     }
 

@@ -3,9 +3,8 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
-use likewise_kernels::Epilogue;
+use likewise_kernels::{Epilogue, max_pool2d};
 use serde::{Deserialize, Serialize};
 
 use super::backbone::Segment;

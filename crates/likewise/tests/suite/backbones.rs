@@ -205,7 +205,7 @@ fn frozen_statistics_stay(device: &Device) {
             let loss = network
                 .forward(golden.tensor("images", &device))
                 .embeddings
-                .slice([0..1])
+                .narrow(0, 0, 1)
                 .sum();
             let gradients = ParameterGradients::of(&network, loss.backward());
             network = optimizer.step(network, gradients, 1.0);

@@ -7,6 +7,7 @@ mod conv;
 mod conv_finish;
 mod gram;
 mod log_sum_exp;
+mod max_pool;
 mod miner;
 mod model;
 mod objective;
@@ -30,6 +31,7 @@ fn main() {
         conv_finish::cases(),
         gram::cases(),
         log_sum_exp::cases(),
+        max_pool::cases(),
         miner::cases(),
         model::cases(),
         objective::cases(),
