@@ -412,7 +412,8 @@ pub struct BenchTrain {
     /// Recipe whose step is measured.
     #[arg(long, value_name = "FILE", default_value = "emoji")]
     pub config: String,
-    /// Backbone instead of the recipe's: resnet50 (at 224 px, BatchNorm fixed), conv_net, mlp ...
+    /// Backbone instead of the recipe's: resnet50 (at 224 px, BatchNorm fixed), bn_inception,
+    /// googlenet, vit_s16, conv_net or mlp.
     #[arg(long, value_name = "NAME")]
     pub arch: Option<String>,
     /// Objective instead of the recipe's, with a miner that it takes.

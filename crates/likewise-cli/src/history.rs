@@ -135,7 +135,7 @@ pub enum Record {
         /// Test metrics of that network.
         metrics: MetricValues,
         /// The comparison.
-        baselines: Baselines,
+        baselines: Box<Baselines>,
         /// Files left out because they could not be decoded.
         skipped_images: usize,
         /// Time spent in this process.

@@ -211,7 +211,7 @@ fn the_rest_is_the_setting_that_all_runs_share() {
         [optimizer]\nname = 'adam'\nlearning_rate = 1e-5\nweight_decay = 4e-4\nbetas = [0.9, 0.999]\nepsilon = 1e-8
         [optimizer.schedule]\nname = 'multi_step'\nmilestones = []
         [train]\nprotocol = 'paper'\nprecision = 'f32'\naccumulation_steps = 1
-        [evaluation]\nevery = 1\nbatch_size = 112\nselect = 'recall@1'
+        [evaluation]\nevery = 1\nsplits = ['train']\nbatch_size = 112\nselect = 'recall@1'
         [objective]\nname = 'multisimilarity'";
     let shared: Recipe = toml::from_str(shared).unwrap();
     for (_, dataset, embedded) in runs() {

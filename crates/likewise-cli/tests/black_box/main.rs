@@ -1,5 +1,6 @@
 //! The real program, as a user meets it: what it does with good and bad input.
 
+mod backbones;
 mod bad_bench;
 mod bad_data;
 mod bad_objective;
@@ -21,3 +22,4 @@ mod support;
 mod toy;
 mod trackers;
 mod train;
+mod weights;

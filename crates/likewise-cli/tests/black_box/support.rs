@@ -71,6 +71,7 @@ impl Place {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("RUST_BACKTRACE", "0")
+            .env_remove("LIKEWISE_TRACKER")
             // Without it Vulkan drivers complain on standard error.
             .env("XDG_RUNTIME_DIR", self.folder.path());
         command

@@ -2,9 +2,12 @@
 //! files are made.
 
 use super::backbone::BackboneConfig;
+use super::bn_inception::BnInceptionConfig;
 use super::conv_net::ConvNetConfig;
+use super::googlenet::GooglenetConfig;
 use super::mlp::MlpConfig;
 use super::resnet::ResnetConfig;
+use super::vit::VitConfig;
 use crate::error::{Error, Result};
 
 /// What every architecture says about itself.
@@ -33,6 +36,8 @@ pub struct Architecture {
 pub struct ImageInput {
     /// Side of the square, in pixels.
     pub size: usize,
+    /// Length of the shorter side before the centre crop of evaluation.
+    pub resize: usize,
     /// Mean of red, green and blue on the scale 0 to 1.
     pub mean: [f32; 3],
     /// What red, green and blue are divided by, on the same scale.
@@ -43,6 +48,7 @@ impl ImageInput {
     /// As torchvision prepares images for its ImageNet networks.
     pub const IMAGENET: Self = Self {
         size: 224,
+        resize: 256,
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
     };
@@ -72,7 +78,7 @@ impl Architecture {
         };
         name.ends_with(".num_batches_tracked")
             || below(&weights.classifier)
-            || weights.unused.iter().any(|part| below(&part))
+            || weights.unused.iter().any(below)
     }
 }
 
@@ -112,13 +118,76 @@ pub const ARCHITECTURES: &[Architecture] = &[
         }),
         default: || BackboneConfig::Resnet(ResnetConfig::default()),
     },
+    Architecture {
+        name: "bn_inception",
+        paper: "Ioffe and Szegedy, Batch Normalization, ICML 2015",
+        purpose: "the backbone of many metric-learning papers, from the Caffe port's ImageNet weights",
+        batch_norm: true,
+        feature_map: true,
+        images: ImageInput {
+            size: 224,
+            resize: 256,
+            mean: [0.502, 0.4588, 0.4078],
+            std: [0.0039; 3],
+        },
+        weights: Some(PublishedWeights {
+            file: "bn_inception-52deb4733.pth, the Caffe port of pretrainedmodels",
+            classifier: "last_linear",
+            unused: &[],
+        }),
+        default: || BackboneConfig::BnInception(BnInceptionConfig::default()),
+    },
+    Architecture {
+        name: "googlenet",
+        paper: "Szegedy et al., Going Deeper with Convolutions, CVPR 2015 (with batch normalisation)",
+        purpose: "the backbone of early metric-learning papers, from torchvision's ImageNet weights",
+        batch_norm: true,
+        feature_map: true,
+        // What `transform_input` makes of torchvision's usual images.
+        images: ImageInput {
+            size: 227,
+            resize: 256,
+            mean: [0.5; 3],
+            std: [0.5; 3],
+        },
+        weights: Some(PublishedWeights {
+            file: "googlenet-1378be20.pth, torchvision's ImageNet weights",
+            classifier: "fc",
+            unused: &["aux1", "aux2"],
+        }),
+        default: || BackboneConfig::Googlenet(GooglenetConfig::default()),
+    },
+    Architecture {
+        name: "vit",
+        paper: "Dosovitskiy et al., An Image is Worth 16×16 Words, ICLR 2021; Caron et al., ICCV 2021 (DINO)",
+        purpose: "ViT-S/16 and its relatives, from DINO's or ImageNet-21k weights",
+        batch_norm: false,
+        feature_map: false,
+        images: ImageInput::IMAGENET,
+        weights: Some(PublishedWeights {
+            file: "dino_deitsmall16_pretrain.pth, DINO's, or timm's vit_small_patch16_224",
+            classifier: "head",
+            unused: &[],
+        }),
+        default: || BackboneConfig::Vit(VitConfig::default()),
+    },
 ];
 
+/// A short name, and the configuration it stands for.
+type Preset = (&'static str, fn() -> BackboneConfig);
+
 /// Short names of common configurations, as command lines use them.
-pub const PRESETS: &[(&str, fn() -> BackboneConfig)] = &[
+pub const PRESETS: &[Preset] = &[
     ("resnet50", || {
         BackboneConfig::Resnet(ResnetConfig::default())
     }),
+    ("bn_inception", || {
+        BackboneConfig::BnInception(BnInceptionConfig::default())
+    }),
+    ("googlenet", || {
+        BackboneConfig::Googlenet(GooglenetConfig::default())
+    }),
+    ("vit_s16", || BackboneConfig::Vit(VitConfig::default())),
     ("conv_net", || {
         BackboneConfig::ConvNet(ConvNetConfig::default())
     }),

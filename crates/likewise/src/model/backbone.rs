@@ -5,12 +5,15 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{self, Architecture};
+use super::bn_inception::{BnInception, BnInceptionConfig};
 use super::conv_net::{ConvNet, ConvNetConfig};
 use super::cost::Trace;
+use super::googlenet::{Googlenet, GooglenetConfig};
 use super::init::ParameterSource;
 use super::mlp::{Mlp, MlpConfig};
 use super::pooling::Pooling;
 use super::resnet::{Resnet, ResnetConfig};
+use super::vit::{Vit, VitConfig};
 use crate::error::{Error, Result};
 
 /// A backbone and its sizes, chosen by the key `architecture`.
@@ -23,6 +26,12 @@ pub enum BackboneConfig {
     ConvNet(ConvNetConfig),
     /// Bottleneck ResNet.
     Resnet(ResnetConfig),
+    /// BN-Inception.
+    BnInception(BnInceptionConfig),
+    /// GoogLeNet with batch normalisation.
+    Googlenet(GooglenetConfig),
+    /// Vision transformer.
+    Vit(VitConfig),
 }
 
 impl BackboneConfig {
@@ -32,6 +41,9 @@ impl BackboneConfig {
             Self::Mlp(_) => "mlp",
             Self::ConvNet(_) => "conv_net",
             Self::Resnet(_) => "resnet",
+            Self::BnInception(_) => "bn_inception",
+            Self::Googlenet(_) => "googlenet",
+            Self::Vit(_) => "vit",
         })
     }
 
@@ -51,6 +63,9 @@ impl BackboneConfig {
             Self::Mlp(config) => config.feature_dim(input),
             Self::ConvNet(config) => config.feature_dim(input),
             Self::Resnet(config) => config.feature_dim(),
+            Self::BnInception(config) => config.feature_dim(input),
+            Self::Googlenet(config) => config.feature_dim(input),
+            Self::Vit(config) => config.feature_dim(input),
         }
     }
 
@@ -60,6 +75,9 @@ impl BackboneConfig {
             Self::Mlp(config) => config.trace(input, trace),
             Self::ConvNet(config) => config.trace(input, trace),
             Self::Resnet(config) => config.trace(input, trace),
+            Self::BnInception(config) => config.trace(input, trace),
+            Self::Googlenet(config) => config.trace(input, trace),
+            Self::Vit(config) => config.trace(input, trace),
         }
     }
 
@@ -70,6 +88,9 @@ impl BackboneConfig {
             Self::Mlp(config) => Backbone::Mlp(config.init(input, source)),
             Self::ConvNet(config) => Backbone::ConvNet(config.init(input[0], source)),
             Self::Resnet(config) => Backbone::Resnet(config.init(input[0], source)),
+            Self::BnInception(config) => Backbone::BnInception(config.init(input[0], source)),
+            Self::Googlenet(config) => Backbone::Googlenet(config.init(input[0], source)),
+            Self::Vit(config) => Backbone::Vit(config.init(input[0], source)),
         }
     }
 }
@@ -87,6 +108,12 @@ pub enum Backbone {
     ConvNet(ConvNet),
     /// Bottleneck ResNet.
     Resnet(Resnet),
+    /// BN-Inception.
+    BnInception(BnInception),
+    /// GoogLeNet with batch normalisation.
+    Googlenet(Googlenet),
+    /// Vision transformer.
+    Vit(Vit),
 }
 
 /// A piece of a backbone that hands one map to the next.
@@ -99,6 +126,9 @@ impl Backbone {
             Self::Mlp(_) => "mlp",
             Self::ConvNet(_) => "conv_net",
             Self::Resnet(_) => "resnet",
+            Self::BnInception(_) => "bn_inception",
+            Self::Googlenet(_) => "googlenet",
+            Self::Vit(_) => "vit",
         })
     }
 
@@ -109,6 +139,9 @@ impl Backbone {
             Self::Mlp(_) => Vec::new(),
             Self::ConvNet(backbone) => backbone.segments(),
             Self::Resnet(backbone) => backbone.segments(),
+            Self::BnInception(backbone) => backbone.segments(),
+            Self::Googlenet(backbone) => backbone.segments(),
+            Self::Vit(backbone) => backbone.segments(),
         }
     }
 
@@ -117,7 +150,10 @@ impl Backbone {
     pub fn finish(&self, map: Tensor<4>, pooling: Pooling) -> Tensor<2> {
         match self {
             Self::Mlp(backbone) => backbone.forward(map),
-            Self::ConvNet(_) | Self::Resnet(_) => pooling.forward(map),
+            Self::Vit(backbone) => backbone.finish(map),
+            Self::ConvNet(_) | Self::Resnet(_) | Self::BnInception(_) | Self::Googlenet(_) => {
+                pooling.forward(map)
+            }
         }
     }
 }

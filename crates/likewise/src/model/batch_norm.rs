@@ -12,7 +12,7 @@ use super::init::ParameterSource;
 use super::precision::Precision;
 use super::running_statistic::RunningStatistic;
 
-/// Added to variances under the root.
+/// Added to variances under the root, PyTorch's default.
 const EPSILON: f64 = 1e-5;
 /// Weight of the newest batch in the running statistics.
 const MOMENTUM: f64 = 0.1;
@@ -30,6 +30,9 @@ pub struct BatchNorm2d {
     pub running_var: RunningStatistic,
     /// Whether training normalises with (and records) the statistics of the batch.
     pub batch_statistics: Param<Flag>,
+    /// Added to variances under the root.
+    #[module(skip)]
+    epsilon: f64,
 }
 
 impl BatchNorm2d {
@@ -41,7 +44,15 @@ impl BatchNorm2d {
             running_mean: RunningStatistic::new("running_mean", channels, 0.0, source),
             running_var: RunningStatistic::new("running_var", channels, 1.0, source),
             batch_statistics: Param::initialized(source.id("batch_statistics"), Flag::new(true)),
+            epsilon: EPSILON,
         }
+    }
+
+    /// The same with another number added to variances than 10⁻⁵.
+    #[must_use]
+    pub fn with_epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
     }
 
     /// `conv` of `input` `[B, C, H, W]`, normalised; then `residual` is added, and `epilogue` follows.
@@ -64,7 +75,10 @@ impl BatchNorm2d {
                 }
             };
         }
-        let [scale, shift] = self.scale_and_shift(input.is_autodiff());
+        let [scale, mut shift] = self.scale_and_shift(input.is_autodiff());
+        if let Some(bias) = &conv.bias {
+            shift = shift + bias.val() * scale.clone();
+        }
         let finish = ConvFinish {
             scale: Some(scale),
             shift: Some(shift),
@@ -80,7 +94,7 @@ impl BatchNorm2d {
         let (gamma, beta) = (self.weight.val(), self.bias.val());
         // Sums over many values need single precision.
         let (dtype, input) = (input.dtype(), Precision::F32.cast(input));
-        let result = batch_norm_train(input, gamma, beta, EPSILON, epilogue);
+        let result = batch_norm_train(input, gamma, beta, self.epsilon, epilogue);
         // A single value has no unbiased variance; its biased one, 0, is kept then.
         let unbiased = result.variance.mul_scalar(count / (count - 1.0).max(1.0));
         self.running_mean.update(result.mean, MOMENTUM);
@@ -91,7 +105,11 @@ impl BatchNorm2d {
     /// What normalisation with the running statistics is: a factor and a shift of each channel,
     /// `[C]` each.
     fn scale_and_shift(&self, autodiff: bool) -> [Tensor<1>; 2] {
-        let deviation = self.running_var.value(autodiff).add_scalar(EPSILON).sqrt();
+        let deviation = self
+            .running_var
+            .value(autodiff)
+            .add_scalar(self.epsilon)
+            .sqrt();
         let scale = self.weight.val() / deviation;
         let shift = self.bias.val() - self.running_mean.value(autodiff) * scale.clone();
         [scale, shift]

@@ -6,12 +6,15 @@ use likewise_kernels::{ConvFinish, conv2d};
 
 use super::init::ParameterSource;
 
-/// A convolution with a square kernel, equal stride and padding on both axes and no bias: in
-/// every network here a batch normalisation follows, whose shift takes the bias's place.
+/// A convolution with a square kernel and equal stride and padding on both axes. A batch
+/// normalisation follows, whose shift takes the place of a bias; networks whose weights were
+/// published with one have it all the same.
 #[derive(Module, Debug)]
 pub struct Conv2d {
     /// `[out, in, kernel, kernel]`.
     pub weight: Param<Tensor<4>>,
+    /// `[out]`.
+    pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     stride: usize,
     #[module(skip)]
@@ -39,6 +42,7 @@ impl Conv2dConfig {
         let fan_out = (self.output * self.kernel * self.kernel) as f64;
         Conv2d {
             weight: source.normal("weight", shape, (2.0 / fan_out).sqrt()),
+            bias: None,
             stride: self.stride,
             padding: self.kernel / 2,
         }
@@ -46,12 +50,24 @@ impl Conv2dConfig {
 }
 
 impl Conv2d {
-    /// `[B, in, H, W]` → `[B, out, ⌈H / stride⌉, ⌈W / stride⌉]`.
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.forward_finished(input, ConvFinish::default())
+    /// The same with a bias, 0 at first; `source` is that of the convolution.
+    #[must_use]
+    pub fn with_bias(mut self, source: &ParameterSource) -> Self {
+        let output = self.weight.lazy_shape()[0];
+        self.bias = Some(source.constant("bias", [output], 0.0));
+        self
     }
 
-    /// The same, and what follows the convolution in one operation.
+    /// `[B, in, H, W]` → `[B, out, ⌈H / stride⌉, ⌈W / stride⌉]`.
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let finish = ConvFinish {
+            shift: self.bias.as_ref().map(Param::val),
+            ..ConvFinish::default()
+        };
+        self.forward_finished(input, finish)
+    }
+
+    /// Without the bias, which is part of `finish`, and with what follows in one operation.
     pub fn forward_finished(&self, input: Tensor<4>, finish: ConvFinish) -> Tensor<4> {
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
         conv2d(input, self.weight.val(), stride, padding, finish)

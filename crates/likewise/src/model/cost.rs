@@ -123,6 +123,48 @@ impl Trace {
         shape
     }
 
+    /// An average pooling that keeps the size; returns the shape.
+    pub(super) fn average_pool(&mut self, shape: [usize; 3]) -> [usize; 3] {
+        self.keep(volume(shape));
+        shape
+    }
+
+    /// Maps side by side as one; returns its shape.
+    pub(super) fn concatenation(&mut self, shape: [usize; 3]) -> [usize; 3] {
+        self.keep(volume(shape));
+        shape
+    }
+
+    /// Parameters that cost no multiplication.
+    pub(super) fn bias(&mut self, count: usize) {
+        self.cost.parameters += count as u64;
+    }
+
+    /// Values that element-wise operations keep.
+    pub(super) fn activations(&mut self, count: usize) {
+        self.keep(count as u64);
+    }
+
+    /// A fully connected layer with bias, applied to each of so many rows.
+    pub(super) fn product(&mut self, rows: usize, input: usize, output: usize) {
+        let (weights, outputs) = (input as u64 * output as u64, (rows * output) as u64);
+        self.cost.multiply_adds += rows as u64 * weights;
+        self.cost.parameters += weights + output as u64;
+        self.cost.largest_map = self.cost.largest_map.max(outputs);
+        self.largest_in_segment = self.largest_in_segment.max(outputs);
+        self.keep(outputs);
+    }
+
+    /// Attention among `tokens` of length `dim` with so many heads: weights before and after the
+    /// softmax, and the mixture.
+    pub(super) fn attention(&mut self, tokens: usize, dim: usize, heads: usize) {
+        let weights = (tokens * tokens * heads) as u64;
+        self.cost.multiply_adds += 2 * (tokens * tokens) as u64 * dim as u64;
+        self.cost.largest_map = self.cost.largest_map.max(weights);
+        self.largest_in_segment = self.largest_in_segment.max(weights);
+        self.keep(2 * weights + (tokens * dim) as u64);
+    }
+
     /// A fully connected layer.
     pub(super) fn linear(&mut self, input: usize, output: usize) {
         let weights = input as u64 * output as u64;

@@ -26,8 +26,16 @@ impl Linear {
         }
     }
 
-    /// `[B, in]` → `[B, out]`.
-    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+    /// Weight from N(0, `deviation`²), bias 0.
+    pub fn normal(input: usize, output: usize, deviation: f64, source: &ParameterSource) -> Self {
+        Self {
+            weight: source.normal("weight", [output, input], deviation),
+            bias: source.constant("bias", [output], 0.0),
+        }
+    }
+
+    /// `[…, in]` → `[…, out]`.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let weight = as_input(self.weight.val(), &input);
         let bias = as_input(self.bias.val(), &input);
         linear(input, weight.transpose(), Some(bias))

@@ -35,6 +35,9 @@ pub struct NetworkConfig {
     /// How a feature map becomes a feature vector.
     #[serde(default)]
     pub pooling: Pooling,
+    /// Where the weights of the head start.
+    #[serde(default)]
+    pub head_init: HeadInit,
     /// Whether training starts from published weights, which `weights` or the option `--weights`
     /// then has to name.
     #[serde(default)]
@@ -42,6 +45,29 @@ pub struct NetworkConfig {
     /// The file of these weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+}
+
+/// Initial values of the head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadInit {
+    /// Weight and bias from U(−1/√in, 1/√in), PyTorch's default.
+    #[default]
+    Uniform,
+    /// Weight from N(0, 2/out), bias 0 (He et al. 2015, by the fan-out).
+    He,
+}
+
+impl HeadInit {
+    fn head(self, features: usize, embedding_dim: usize, source: &ParameterSource) -> Linear {
+        match self {
+            Self::Uniform => Linear::new(features, embedding_dim, source),
+            Self::He => {
+                let deviation = (2.0 / embedding_dim as f64).sqrt();
+                Linear::normal(features, embedding_dim, deviation, source)
+            }
+        }
+    }
 }
 
 fn default_embedding_dim() -> usize {
@@ -61,6 +87,7 @@ impl NetworkConfig {
             normalize: default_normalize(),
             frozen_batch_norm: false,
             pooling: Pooling::default(),
+            head_init: HeadInit::default(),
             pretrained: false,
             weights: None,
         }
@@ -140,7 +167,9 @@ impl NetworkConfig {
         let backbone = self.backbone.init(input, &root.child("backbone"));
         Ok(Network {
             backbone: use_batch_statistics(backbone, !self.frozen_batch_norm),
-            head: Linear::new(features, self.embedding_dim, &root.child("head")),
+            head: self
+                .head_init
+                .head(features, self.embedding_dim, &root.child("head")),
             pooling: self.pooling,
             normalize: self.normalize,
             precision: Precision::F32,

@@ -1,6 +1,8 @@
-//! From a feature map to a feature vector.
+//! From a feature map to a feature vector, and the max pooling between blocks.
 
 use burn::tensor::Tensor;
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
 use serde::{Deserialize, Serialize};
 
 /// How the feature map of a convolutional backbone is summarised over positions.
@@ -25,4 +27,24 @@ impl Pooling {
         };
         pooled.reshape([batch, channels])
     }
+}
+
+/// Maximum over windows of `kernel`×`kernel` as Caffe counts them: with stride 1 the size stays, with
+/// a larger one it is rounded up, the last window reaching past the border.
+pub(super) fn max_pool(map: Tensor<4>, kernel: usize, stride: usize) -> Tensor<4> {
+    let mut options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]);
+    if stride == 1 {
+        options = options.with_padding([kernel / 2; 2]);
+    }
+    options.ceil_mode = stride > 1;
+    max_pool2d(map, options)
+}
+
+/// The side of such a map; the window has to start inside it.
+pub(super) fn max_pooled(side: usize, kernel: usize, stride: usize) -> usize {
+    if stride == 1 {
+        return side;
+    }
+    let windows = side.saturating_sub(kernel).div_ceil(stride) + 1;
+    if side == 0 { 0 } else { windows }
 }

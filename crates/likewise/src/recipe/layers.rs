@@ -4,6 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::Recipe;
+use crate::model::{ARCHITECTURES, ImageInput};
 use crate::{Error, Result};
 
 /// How many files may extend each other; more is taken for a circle.
@@ -107,7 +108,8 @@ impl Layers {
 
     /// Interprets the layers: types checked, unknown keys refused with the nearest known one, values
     /// that follow from others filled in.
-    pub fn into_recipe(self) -> Result<Recipe> {
+    pub fn into_recipe(mut self) -> Result<Recipe> {
+        self.prepare_images()?;
         let mut recipe: Recipe = serde_path_to_error::deserialize(Value::Table(self.table))
             .map_err(|error| {
                 Error::Recipe(explain(&error.path().to_string(), error.inner().message()))
@@ -115,6 +117,41 @@ impl Layers {
         recipe.resolve();
         recipe.validate()?;
         Ok(recipe)
+    }
+}
+
+impl Layers {
+    /// States the size and normalisation of images that the weights of the architecture were learned
+    /// from, where they are not stated and differ from those of most.
+    fn prepare_images(&mut self) -> Result<()> {
+        let name = self.value(&["model", "backbone", "architecture"]);
+        let name = name.and_then(Value::as_str);
+        let Some(entry) = ARCHITECTURES.iter().find(|entry| Some(entry.name) == name) else {
+            return Ok(());
+        };
+        let (images, usual) = (entry.images, ImageInput::IMAGENET);
+        let numbers = |values: [f32; 3]| values.map(|value| Value::Float(value.into())).to_vec();
+        let own_size = images.size != usual.size && self.value(&["data", "image_size"]).is_none();
+        let settings = [
+            ("image_size", own_size, Value::Integer(images.size as i64)),
+            ("resize", own_size, Value::Integer(images.resize as i64)),
+            (
+                "mean",
+                images.mean != usual.mean,
+                Value::Array(numbers(images.mean)),
+            ),
+            (
+                "std",
+                images.std != usual.std,
+                Value::Array(numbers(images.std)),
+            ),
+        ];
+        for (key, differs, value) in settings {
+            if differs && self.value(&["data", key]).is_none() {
+                self.set_value(&["data".into(), key.into()], value)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -284,5 +321,30 @@ mod tests {
             Ok((name.to_string(), "extends = \"a\"".to_string()))
         });
         assert!(error.unwrap_err().to_string().contains("circle"));
+    }
+
+    #[test]
+    fn images_are_prepared_as_the_weights_of_the_architecture_expect() {
+        let data = |architecture: &str, stated: &str| {
+            let text = format!(
+                "[data]\n{stated}\n[model.backbone]\narchitecture = '{architecture}'\n\
+                 [objective]\nname = 'multisimilarity'\n"
+            );
+            let layers = Layers::from_toml(&text, "test.toml", &mut |_, _| unreachable!());
+            layers.unwrap().into_recipe().unwrap().data
+        };
+        let usual = data("resnet", "");
+        assert_eq!((usual.image_size, usual.resize()), (224, 256));
+        assert_eq!(usual, data("vit", ""));
+        let googlenet = data("googlenet", "");
+        assert_eq!((googlenet.image_size, googlenet.resize()), (227, 256));
+        assert_eq!(googlenet.mean, [0.5; 3]);
+        let bn_inception = data("bn_inception", "");
+        assert_eq!(bn_inception.image_size, 224);
+        assert_eq!(bn_inception.mean, [0.502, 0.4588, 0.4078]);
+        assert_eq!(bn_inception.std, [0.0039; 3]);
+        let stated = data("googlenet", "image_size = 112\nmean = [0.1, 0.2, 0.3]");
+        assert_eq!((stated.image_size, stated.resize()), (112, 128));
+        assert_eq!((stated.mean, stated.std), ([0.1, 0.2, 0.3], [0.5; 3]));
     }
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Progress, Split};
-use crate::metric::{Direction, MetricName, MetricValues};
+use crate::metric::{Direction, MetricName, MetricSet, MetricValues};
 use crate::recipe::{EarlyStopping, EvaluationSettings, Protocol, Recipe};
 
 /// The epoch that was best so far by one metric of one split.
@@ -56,7 +56,7 @@ impl Protocol {
 impl EvaluationSettings {
     /// Metrics whose best epochs are kept: `select`, then `keep_best`.
     pub fn kept(&self) -> impl Iterator<Item = MetricName> + '_ {
-        let others = self.keep_best.iter().flat_map(|set| set.iter());
+        let others = self.keep_best.iter().flat_map(MetricSet::iter);
         std::iter::once(self.select).chain(others.filter(|&metric| metric != self.select))
     }
 }

@@ -255,6 +255,14 @@ impl Trainer {
                     .into(),
             );
         }
+        for split in self.recipe.evaluation.splits.clone() {
+            if source.labels(split).is_empty() {
+                let name = split.name();
+                self.warn(format!(
+                    "evaluation.splits names \"{name}\", but the data has no {name} images: it is left out"
+                ));
+            }
+        }
         self.phase = if self.progress.baselines.untrained.is_none() {
             Phase::Evaluate(Subject::Untrained, Split::Test)
         } else {

@@ -2,6 +2,7 @@
 //! without a WGSL adapter reports the latter as ignored, never as passed;
 //! `LIKEWISE_REQUIRE_GPU=1` turns that into a failure.
 
+mod backbones;
 mod conv;
 mod conv_finish;
 mod gram;
@@ -25,6 +26,7 @@ use support::Case;
 fn main() {
     let arguments = Arguments::from_args();
     let cases: Vec<Case> = [
+        backbones::cases(),
         conv::cases(),
         conv_finish::cases(),
         gram::cases(),

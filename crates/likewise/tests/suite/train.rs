@@ -295,8 +295,22 @@ fn stops_early(device: &Device) {
 fn without_validation(device: &Device) {
     let mut source = Waves::new();
     source.splits[Split::Validation.index()].clear();
-    let trainer = Trainer::new(&recipe(&["train.epochs=1"]), &source, device).unwrap();
+    let settings = [
+        "train.epochs=1",
+        "evaluation.splits=[\"validation\", \"train\"]",
+    ];
+    let trainer = Trainer::new(&recipe(&settings), &source, device).unwrap();
     let story = tell(trainer, &mut source);
+    let left_out = |text: &String| text.contains("evaluation.splits");
+    assert!(story.warnings.iter().any(left_out), "{:?}", story.warnings);
+    let evaluated = |evaluation: &&Evaluation| evaluation.subject == Subject::Training;
+    let splits: Vec<Split> = story
+        .evaluations
+        .iter()
+        .filter(evaluated)
+        .map(|one| one.split)
+        .collect();
+    assert_eq!(splits, [Split::Train]);
     assert!(
         story
             .warnings

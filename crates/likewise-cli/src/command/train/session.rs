@@ -262,7 +262,7 @@ impl<'a> Session<'a> {
                 selected_epoch: finished.selected_epoch,
                 stopped_after: finished.stopped_after,
                 metrics: finished.metrics,
-                baselines: finished.baselines,
+                baselines: Box::new(finished.baselines),
                 skipped_images: source.bad_images().len(),
                 seconds: self.started.elapsed().as_secs_f64(),
             })?;

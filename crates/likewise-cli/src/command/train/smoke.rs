@@ -12,23 +12,36 @@ const SMALL: [&str; 4] = [
     "data.resize=0",
 ];
 
-/// A ResNet of one narrow block a stage, from scratch.
-const SMALL_RESNET: [&str; 4] = [
-    "model.pretrained=false",
-    "model.weights=",
-    "model.backbone.width=8",
-    "model.backbone.layers=[1, 1, 1, 1]",
-];
+/// From scratch.
+const WITHOUT_WEIGHTS: [&str; 2] = ["model.pretrained=false", "model.weights="];
 
-/// Shrinks epochs, batches, images and, if it is a ResNet that starts from no weight file of the
-/// command line, the network. Objective, miner, embedding dimension and metrics stay as they are.
+/// What makes a network of an architecture small: fewer channels, fewer blocks.
+fn small(architecture: &str) -> &'static [&'static str] {
+    match architecture {
+        "resnet" => &[
+            "model.backbone.width=8",
+            "model.backbone.layers=[1, 1, 1, 1]",
+        ],
+        "bn_inception" | "googlenet" => &["model.backbone.width=8"],
+        "vit" => &[
+            "model.backbone.embed_dim=48",
+            "model.backbone.depth=2",
+            "model.backbone.heads=2",
+        ],
+        _ => &[],
+    }
+}
+
+/// Shrinks epochs, batches, images and, if it is a published network that starts from no weight file of
+/// the command line, the network. Objective, miner, embedding dimension and metrics stay as they are.
 pub fn shrink(layers: &mut Layers, has_weights: bool) -> Result<()> {
     for assignment in SMALL {
         layers.set(assignment)?;
     }
     let architecture = layers.value(&["model", "backbone", "architecture"]);
-    if architecture.and_then(Value::as_str) == Some("resnet") && !has_weights {
-        for assignment in SMALL_RESNET {
+    let small = architecture.and_then(Value::as_str).map_or(&[][..], small);
+    if !has_weights && !small.is_empty() {
+        for assignment in WITHOUT_WEIGHTS.iter().chain(small) {
             layers.set(assignment)?;
         }
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, TensorData};
 use likewise::model::pretrained::compact;
 use likewise::model::{BackboneConfig, Fit, NetworkConfig, preset};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ const MISFIT: u8 = 2;
 fn values(file: &WeightFile) -> usize {
     let tensors = file.weights.tensors.values();
     let floats = tensors.filter(|data| data.dtype().is_float());
-    floats.map(|data| data.num_elements()).sum()
+    floats.map(TensorData::num_elements).sum()
 }
 
 fn types(file: &WeightFile) -> Vec<String> {
@@ -58,7 +58,7 @@ fn types(file: &WeightFile) -> Vec<String> {
         .weights
         .tensors
         .values()
-        .map(|data| data.dtype())
+        .map(TensorData::dtype)
         .collect();
     types.sort_by_key(|dtype| format!("{dtype:?}"));
     types.dedup();

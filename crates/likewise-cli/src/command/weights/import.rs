@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
+use burn::tensor::TensorData;
 use likewise::model::keras_resnet::from_keras;
 use likewise::model::{pretrained, state};
 use serde_json::json;
@@ -38,7 +39,7 @@ pub fn run(options: &WeightsImport) -> Result<()> {
     let words = words.map(|(key, word)| (key.to_owned(), word.to_owned()));
     let bytes = state::to_safetensors(&tensors, Some(BTreeMap::from(words)))?;
     output::write(out, &bytes)?;
-    let values: usize = tensors.values().map(|data| data.num_elements()).sum();
+    let values: usize = tensors.values().map(TensorData::num_elements).sum();
     let (count, file) = (tensors.len(), out.display().to_string());
     let sha256 = weights::digest(&bytes);
     if options.json {

@@ -68,6 +68,7 @@ pub fn classify(path: &Path, config: &NetworkConfig, weights: &Pretrained) -> Re
     network.load_classifier(weights.tensors.clone())?;
     let transform = TransformOptions {
         size: images.size,
+        resize: Some(images.resize),
         normalization: Normalization {
             mean: images.mean,
             std: images.std,

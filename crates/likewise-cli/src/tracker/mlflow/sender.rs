@@ -136,15 +136,16 @@ impl Sender {
 
     fn create(&mut self) -> Result<(), Failure> {
         let experiment = self.job.experiment.clone();
-        let query = ("experiment_name", experiment.as_str());
-        let found = self.insist(|client| client.get("experiments/get-by-name", query));
-        let experiment_id = match found {
-            Ok(answer) => text(&answer["experiment"]["experiment_id"])?,
+        let experiment_id = match self.find(&experiment) {
             Err(Failure::NotFound) => {
-                let answer = self.post("experiments/create", &json!({"name": experiment}))?;
-                text(&answer["experiment_id"])?
+                let body = json!({"name": experiment});
+                match self.post("experiments/create", &body) {
+                    Ok(answer) => text(&answer["experiment_id"])?,
+                    // Another run may have made it in the meantime.
+                    Err(failure) => self.find(&experiment).map_err(|_| failure)?,
+                }
             }
-            Err(failure) => return Err(failure),
+            found => found?,
         };
         let tags = pairs(&self.job.tags);
         let body = json!({
@@ -166,6 +167,12 @@ impl Sender {
         };
         output::write_json(&self.job.state, &known)
             .map_err(|error| Failure::Refused(format!("{error:#}")))
+    }
+
+    fn find(&self, experiment: &str) -> Result<String, Failure> {
+        let query = ("experiment_name", experiment);
+        let answer = self.insist(|client| client.get("experiments/get-by-name", query))?;
+        text(&answer["experiment"]["experiment_id"])
     }
 
     /// Sends what the server does not have. Values that are not finite cannot be sent.

@@ -18,6 +18,9 @@ pub fn recipe(options: &BenchTrain) -> Result<Recipe> {
         "model.pretrained=false",
         "model.weights=",
         "evaluation.every=0",
+        "evaluation.splits=[]",
+        "evaluation.keep_best=",
+        "train.early_stopping=",
         "evaluation.metrics=[\"recall@1\"]",
         "evaluation.progress=[\"recall@1\"]",
         "evaluation.select=recall@1",
@@ -63,7 +66,7 @@ fn choose_backbone(layers: &mut Layers, name: &str) -> Result<()> {
     layers.set("model.pooling=average")?;
     if pretrained {
         layers.set(&format!("data.image_size={}", architecture.images.size))?;
-        layers.set("data.resize=0")?;
+        layers.set(&format!("data.resize={}", architecture.images.resize))?;
     }
     Ok(())
 }
