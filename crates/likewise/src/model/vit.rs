@@ -2,7 +2,7 @@
 //! named as in timm and DINO, so their weight files load without a table of names.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::activation::softmax;
 use burn::tensor::module::layer_norm;
 use burn::tensor::{Tensor, TensorData};
 use likewise_kernels::{ConvFinish, conv2d};
@@ -308,6 +308,18 @@ impl TokenMlp {
     fn forward(&self, tokens: Tensor<4>) -> Tensor<4> {
         self.fc2.forward(gelu(self.fc1.forward(tokens)))
     }
+}
+
+/// x · Φ(x) with the normal distribution function Φ. Burn's own GELU (0.22.1) has the gradient of the tanh
+/// approximation where a backend has none of its own, as on GPUs.
+fn gelu(input: Tensor<4>) -> Tensor<4> {
+    let distribution = input
+        .clone()
+        .mul_scalar(std::f64::consts::FRAC_1_SQRT_2)
+        .erf()
+        .add_scalar(1.0)
+        .mul_scalar(0.5);
+    input * distribution
 }
 
 /// Normalisation of each token by itself (Ba, Kiros and Hinton 2016).

@@ -8,13 +8,26 @@ use crate::support::{Case, assert_close, assert_close_norm, values};
 use crate::waves::recipe;
 
 pub fn cases() -> Vec<Case> {
-    let backbones: [(&str, &[&str]); 3] = [
+    let backbones: [(&str, &[&str]); 5] = [
         ("conv_net", &[]),
         (
             "resnet",
             &[
                 "model.backbone={architecture=\"resnet\", width=4, layers=[1, 1, 1, 1]}",
                 "model.frozen_batch_norm=true",
+            ],
+        ),
+        (
+            "googlenet",
+            &[
+                "model.backbone={architecture=\"googlenet\", width=8}",
+                "model.frozen_batch_norm=true",
+            ],
+        ),
+        (
+            "vit",
+            &[
+                "model.backbone={architecture=\"vit\", embed_dim=8, depth=2, heads=2, patch=8, grid=2}",
             ],
         ),
         (
