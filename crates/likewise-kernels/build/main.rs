@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 fn main() -> ExitCode {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shaders");
+    // Build scripts run in their package's folder. A path fixed when this was compiled would be wrong
+    // for a clone elsewhere that shares the target folder.
+    let folder = PathBuf::from("../../shaders");
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed={}", folder.display());
     match table(&folder) {

@@ -4,15 +4,20 @@ use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
 
-/// The repository's root.
+/// The repository's root, as cargo says it when it starts this program: what was known when it was
+/// compiled may be another clone that shares the target folder.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("xtask lies two folders deep")
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let package = env::var_os("CARGO_MANIFEST_DIR");
+        let package = package.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        let root = package.ancestors().nth(2);
+        root.expect("xtask lies two folders deep").to_owned()
+    });
+    &ROOT
 }
 
 /// Where native builds go.
