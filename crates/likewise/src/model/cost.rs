@@ -42,6 +42,7 @@ impl NetworkConfig {
         let mut trace = Trace {
             cost: Cost::default(),
             separate: kept == Kept::Separate || !self.frozen_batch_norm,
+            short_places: kept == Kept::Fused,
             between: 0,
             segment: 0,
             largest_in_segment: 0,
@@ -63,6 +64,8 @@ pub struct Trace {
     cost: Cost,
     /// Whether a normalisation keeps the output of its convolution.
     separate: bool,
+    /// Whether a max pooling keeps a byte for where each maximum was, not two values.
+    short_places: bool,
     /// Values that pass between segments so far.
     between: u64,
     /// Values that the present segment keeps so far.
@@ -104,14 +107,13 @@ impl Trace {
         }
     }
 
-    /// A max pooling; returns the shape of its output. Where each maximum was takes a byte on the
-    /// processor and up to two values elsewhere.
+    /// A max pooling; returns the shape of its output.
     pub(super) fn max_pool(&mut self, shape: [usize; 3]) -> [usize; 3] {
         let values = volume(shape);
-        let places = if self.separate {
-            2 * values
-        } else {
+        let places = if self.short_places {
             values.div_ceil(4)
+        } else {
+            2 * values
         };
         self.keep(values + places);
         shape

@@ -1,8 +1,8 @@
 //! From a feature map to a feature vector, and the max pooling between blocks.
 
 use burn::tensor::Tensor;
-use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
+use likewise_kernels::max_pool2d;
 use serde::{Deserialize, Serialize};
 
 /// How the feature map of a convolutional backbone is summarised over positions.
