@@ -4,7 +4,7 @@ also held against PyTorch in double precision, which tells what single precision
 rounding flips changes gradients by far more than rounding itself.
 
 Usage: python compare_parity.py [--weights FILE.pth|FILE.safetensors [--stride-in-1x1]]
-                                [--batch B] [--size S] [--steps N]
+                                [--batch B] [--size S] [--steps N] [--seed N] [--each]
 (cargo build --release -p likewise --example parity first; pip install torch torchvision safetensors)
 Without --weights the network has random weights and the statistics of the images. Exits with 1 if a bound is missed.
 """
@@ -91,6 +91,30 @@ def theirs(model, images, labels, steps):
     return found | {"losses": torch.tensor(losses)}
 
 
+def turned(model, images):
+    """For each ReLU, how many of its outputs are positive in single and not in double precision or the reverse."""
+    found = []
+
+    def positive(model, images):
+        signs = {}
+        relus = [item for item in model.named_modules() if isinstance(item[1], torch.nn.ReLU)]
+        hooks = [
+            relu.register_forward_hook(lambda _, __, y, name=name: signs.setdefault(name, []).append(y > 0))
+            for name, relu in relus
+        ]
+        with torch.no_grad():
+            model(images)
+        for hook in hooks:
+            hook.remove()
+        return signs
+
+    single, double = positive(model, images), positive(copy.deepcopy(model).double(), images.double())
+    for name, outputs in single.items():
+        count = sum((a != b).sum().item() for a, b in zip(outputs, double[name]))
+        found += [f"{name} {count}"] if count else []
+    return found
+
+
 def difference(ours, theirs):
     return ((ours.double() - theirs.double()).norm() / theirs.double().norm()).item()
 
@@ -103,6 +127,7 @@ def main():
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--each", action="store_true", help="the gradient of each weight, and signs that rounding turned")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     # Blots rather than noise, which looks all the same to a network.
@@ -110,6 +135,8 @@ def main():
     images = torch.nn.functional.interpolate(blots, size=options.size, mode="bicubic")
     labels = torch.arange(options.batch) // 2
     model = network(options, images)
+    if options.each:
+        print("outputs of ReLUs whose sign single precision turns in PyTorch:", ", ".join(turned(model, images)) or "none")
     exact = theirs(copy.deepcopy(model).double(), images.double(), labels, 0)
     given = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with tempfile.TemporaryDirectory() as folder:
@@ -141,6 +168,10 @@ def main():
         from_exact = ", ".join(f"{whose} {values[name]:.1e}" for whose, values in chance.items())
         print(f"  {name} from double precision: {from_exact}")
     print(f"  worst gradient {each[worst]:.1e} ({worst.removeprefix('gradient.')})")
+    if options.each:
+        print("  gradients from double precision, from the loss on: here, PyTorch's")
+        for name in reversed([name for name in gradients if exact[name].numel() > 4096]):
+            print(f"    {name:<38} {difference(ours[name], exact[name]):.1e} {difference(expected[name], exact[name]):.1e}")
     first, last = expected["losses"][0].item(), expected["losses"][-1].item()
     print(f"  loss {first:.4f} to {last:.4f} in {options.steps} steps")
     sys.exit(any(value > BOUNDS[name] for name, value in results.items()))
