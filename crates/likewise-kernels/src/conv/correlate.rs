@@ -3,9 +3,10 @@
 //! so that a block of them stays in the second-level cache while all weights pass by.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::finish::Finish;
-use super::pack::{self, Positions, Run};
+use super::pack::{self, Padded, Positions, Run};
 use super::scratch::with_scratch;
 use super::shape::{Gather, Phase, Window, phases};
 use crate::parallel;
@@ -118,20 +119,59 @@ fn transposed(
     const BLOCK: usize = 16;
     parallel::for_each_chunk(&mut transposed, BLOCK * row, |block, rows| {
         for outputs in (0..channels_out).step_by(BLOCK) {
+            let outputs = outputs..channels_out.min(outputs + BLOCK);
             for (input, row) in rows.chunks_exact_mut(row).enumerate() {
                 let input = block * BLOCK + input;
-                for output in outputs..channels_out.min(outputs + BLOCK) {
-                    let kernel = &weight[(output * channels_in + input) * all_taps..][..all_taps];
-                    let scale = scale.map_or(1.0, |scale| scale[output]);
-                    let row = &mut row[output * taps.len()..][..taps.len()];
-                    row.iter_mut()
-                        .zip(taps)
-                        .for_each(|(to, tap)| *to = kernel[*tap] * scale);
+                let kernels = weight[(outputs.start * channels_in + input) * all_taps..]
+                    .chunks(channels_in * all_taps)
+                    .map(|kernel| &kernel[..all_taps]);
+                let row = &mut row[outputs.start * taps.len()..outputs.end * taps.len()];
+                let scales = scale.map(|scale| &scale[outputs.clone()]);
+                // The common kernels, with a number of taps the compiler knows.
+                match *taps {
+                    [tap] => pick([tap], kernels, scales, row),
+                    [a, b] => pick([a, b], kernels, scales, row),
+                    [a, b, c, d] => pick([a, b, c, d], kernels, scales, row),
+                    [a, b, c, d, e, f, g, h, i] => {
+                        pick([a, b, c, d, e, f, g, h, i], kernels, scales, row);
+                    }
+                    _ => pick_any(taps, kernels, scales, row),
                 }
             }
         }
     });
     transposed
+}
+
+/// The values of `taps` of each kernel, times the kernel's scale, one kernel after the other.
+#[inline(always)]
+fn pick<'a, const N: usize>(
+    taps: [usize; N],
+    kernels: impl Iterator<Item = &'a [f32]>,
+    scales: Option<&[f32]>,
+    row: &mut [f32],
+) {
+    let row = row.as_chunks_mut::<N>().0;
+    for (output, (to, kernel)) in row.iter_mut().zip(kernels).enumerate() {
+        let scale = scales.map_or(1.0, |scales| scales[output]);
+        *to = taps.map(|tap| kernel[tap] * scale);
+    }
+}
+
+/// As [`pick`].
+fn pick_any<'a>(
+    taps: &[usize],
+    kernels: impl Iterator<Item = &'a [f32]>,
+    scales: Option<&[f32]>,
+    row: &mut [f32],
+) {
+    let row = row.chunks_exact_mut(taps.len());
+    for (output, (to, kernel)) in row.zip(kernels).enumerate() {
+        let scale = scales.map_or(1.0, |scales| scales[output]);
+        to.iter_mut()
+            .zip(taps)
+            .for_each(|(to, &tap)| *to = kernel[tap] * scale);
+    }
 }
 
 /// Where products go: rows of the weight matrix are output channels.
@@ -146,7 +186,10 @@ struct Target {
 /// Some images and some of their output channels.
 struct Item<'a> {
     first_image: usize,
-    images: &'a [f32],
+    /// Number of images.
+    count: usize,
+    /// The images, which items of other channels read as well.
+    images: Arc<Padded<'a>>,
     channels: Range<usize>,
     /// The channels of each image.
     outputs: Vec<&'a mut [f32]>,
@@ -169,10 +212,12 @@ fn items<'a>(
     let outputs = output.chunks_mut(count * target.channels * target.plane);
     for (part, (images, outputs)) in parts.zip(outputs).enumerate() {
         let first = items.len();
+        let shared = Arc::new(Padded::new(images));
         for from in (0..target.channels).step_by(group) {
             items.push(Item {
                 first_image: part * count,
-                images,
+                count: images.len() / image,
+                images: Arc::clone(&shared),
                 channels: from..target.channels.min(from + group),
                 outputs: Vec::with_capacity(count),
             });
@@ -189,10 +234,11 @@ fn items<'a>(
 
 fn correlate(item: &mut Item, gather: &Gather, weight: &[f32], finish: &Finish, target: &Target) {
     let depth = gather.depth();
-    let padded = pack::padded(item.images, gather);
+    let images = Arc::clone(&item.images);
+    let padded = images.values(gather);
     let shifts = gather.shifts();
     let read = Positions::read(gather);
-    let positions = item.images.len() / gather.image() * gather.positions();
+    let positions = item.count * gather.positions();
     let panels = positions.div_ceil(COLUMNS);
     let block = depth.div_ceil(depth.div_ceil(BLOCK_DEPTH).max(1)).max(1);
     let held = (PANELS_BYTES / (block * size_of::<Lanes>())).clamp(1, panels.max(1));
@@ -223,7 +269,7 @@ fn correlate(item: &mut Item, gather: &Gather, weight: &[f32], finish: &Finish, 
                 let (is_first, is_last) = (from == 0, values.end == depth);
                 let lanes = &mut lanes[..count * values.len()];
                 for (lanes, runs) in lanes.chunks_exact_mut(values.len()).zip(&reads) {
-                    pack::panel(&padded, runs, &shifts[values.clone()], lanes);
+                    pack::panel(padded, runs, &shifts[values.clone()], lanes);
                 }
                 for tile in 0..tiles {
                     let channel = item.channels.start + tile * ROWS;

@@ -1,29 +1,52 @@
 //! Brings image patches into the two orders the products need: panels of neighbouring positions,
 //! or one row of positions for each patch value. Both copy runs of neighbours.
 
-use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::shape::Gather;
 use crate::simd::vectorized;
 use crate::tile::Lanes;
 
-/// The images `images` `[n, channels, height, width]`, surrounded with zeros and split into the
-/// planes of `gather` if need be.
-pub fn padded<'a>(images: &'a [f32], gather: &Gather) -> Cow<'a, [f32]> {
-    if gather.is_unpadded() {
-        return Cow::Borrowed(images);
+/// Images `[n, channels, height, width]`, and the same surrounded with zeros and split into planes once
+/// somebody has asked for that.
+pub struct Padded<'a> {
+    images: &'a [f32],
+    planes: OnceLock<Vec<f32>>,
+}
+
+impl<'a> Padded<'a> {
+    pub fn new(images: &'a [f32]) -> Self {
+        Self {
+            images,
+            planes: OnceLock::new(),
+        }
     }
-    let [height, width] = gather.size;
-    let channels = images.len() / (height * width);
-    let mut padded = vec![0.0; channels * gather.planes()];
-    for (image, planes) in images
-        .chunks_exact(height * width)
-        .zip(padded.chunks_exact_mut(gather.planes()))
-    {
+
+    /// The images as `gather` reads them, which must be a way that pads alike each time.
+    pub fn values(&self, gather: &Gather) -> &[f32] {
+        if gather.is_unpadded() {
+            self.images
+        } else {
+            let channels = 0..gather.channels;
+            self.planes
+                .get_or_init(|| planes(self.images, gather, channels))
+        }
+    }
+}
+
+/// Some channels of images `[n, gather.channels, height, width]`, surrounded with zeros and split into
+/// the planes of `gather`.
+pub fn planes(images: &[f32], gather: &Gather, channels: Range<usize>) -> Vec<f32> {
+    let plane: usize = gather.size.iter().product();
+    let images = images.chunks_exact(gather.image());
+    let mut planes = vec![0.0; images.len() * channels.len() * gather.planes()];
+    let from = images
+        .flat_map(|image| image[channels.start * plane..channels.end * plane].chunks_exact(plane));
+    for (image, planes) in from.zip(planes.chunks_exact_mut(gather.planes())) {
         split(image, gather, planes);
     }
-    Cow::Owned(padded)
+    planes
 }
 
 /// One channel of one image into its planes, which hold zeros.
@@ -39,16 +62,29 @@ fn split(image: &[f32], gather: &Gather, planes: &mut [f32]) {
             (gather.first(0, residue[0]), gather.first(1, residue[1]));
         let rows = image.chunks_exact(width).skip(first_row).step_by(row_step);
         for (row, plane) in rows.zip(plane.chunks_exact_mut(columns).skip(skipped_rows)) {
-            let plane = &mut plane[skipped_columns..];
-            if column_step == 1 {
-                let length = plane.len().min(width - first_column);
-                plane[..length].copy_from_slice(&row[first_column..first_column + length]);
-            } else {
-                let values = row.iter().skip(first_column).step_by(column_step);
-                plane
-                    .iter_mut()
-                    .zip(values)
-                    .for_each(|(to, from)| *to = *from);
+            let (row, plane) = (&row[first_column..], &mut plane[skipped_columns..]);
+            match column_step {
+                1 => {
+                    let length = plane.len().min(row.len());
+                    plane[..length].copy_from_slice(&row[..length]);
+                }
+                2 => {
+                    let (pairs, last) = row.as_chunks::<2>();
+                    let length = plane.len().min(pairs.len());
+                    for (to, pair) in plane.iter_mut().zip(pairs) {
+                        *to = pair[0];
+                    }
+                    if let ([value], Some(to)) = (last, plane.get_mut(length)) {
+                        *to = *value;
+                    }
+                }
+                _ => {
+                    let values = row.iter().step_by(column_step);
+                    plane
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(to, from)| *to = *from);
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Gradient of the kernel of a convolution: products of the output gradient with the patches of
 //! the input, summed over all positions of all images.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::pack::{self, Positions};
@@ -135,10 +136,19 @@ fn add_products(
     channels_out: usize,
     sums: &mut [Tile],
 ) {
-    let padded = pack::padded(x, gather);
-    let shifts = &gather.shifts()[depth.clone()];
+    let (padded, shifts, read) = if gather.is_unpadded() {
+        let shifts = gather.shifts()[depth.clone()].to_vec();
+        (Cow::Borrowed(x), shifts, Positions::read(gather))
+    } else {
+        let channels = depth.start / gather.taps.len()..depth.end / gather.taps.len();
+        let planes = pack::planes(x, gather, channels.clone());
+        let part = Gather {
+            channels: channels.len(),
+            ..gather.clone()
+        };
+        (Cow::Owned(planes), part.shifts(), Positions::read(&part))
+    };
     let depth = depth.len();
-    let read = Positions::read(gather);
     let positions = x.len() / gather.image() * gather.positions();
     let columns = channels_out.div_ceil(COLUMNS);
     let held = PATCHES_BYTES / (depth * size_of::<f32>()) / COLUMNS * COLUMNS;
@@ -150,7 +160,7 @@ fn add_products(
                 &mut values[..depth * length],
                 &mut lanes[..columns * length],
             );
-            pack::rows(&padded, &read.runs(from..from + length), shifts, rows);
+            pack::rows(&padded, &read.runs(from..from + length), &shifts, rows);
             transpose(
                 y_grad,
                 channels_out,
